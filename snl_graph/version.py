@@ -1,0 +1,3 @@
+"""Version of the installed library; the build reads it from here."""
+
+__version__ = "0.1.0"
