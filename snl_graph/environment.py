@@ -1,0 +1,117 @@
+"""What the library runs on: versions, devices, threads, compiler. The facts a bug report needs."""
+
+import os
+import platform
+import shutil
+import subprocess
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
+
+import torch
+
+from snl_graph.version import __version__
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Facts about the running Python, its packages and the machine.
+
+    Attributes:
+        snl_graph: Version of this library.
+        python: Version of Python.
+        platform: Operating system and processor.
+        torch: Version of PyTorch, with its build (``+cpu``, ``+cu...``).
+        torch_geometric: Version of PyTorch Geometric.
+        torch_scatter: Version of torch-scatter, or why it does not load; None if it is absent.
+        torchvision: Version of torchvision; None if it is absent.
+        devices: Names of the devices tensors can live on, the processor first.
+        threads: Threads of one operation on the processor.
+        cpp_compiler: First line of the C++ compiler's version; None if there is none, and then
+            ``torch.compile`` does not work on the processor.
+    """
+
+    snl_graph: str
+    python: str
+    platform: str
+    torch: str
+    torch_geometric: str | None
+    torch_scatter: str | None
+    torchvision: str | None
+    devices: list[str]
+    threads: int
+    cpp_compiler: str | None
+
+    def to_dict(self) -> dict[str, object]:
+        """The same facts as plain values, ready for ``json.dumps``."""
+        return asdict(self)
+
+
+def environment() -> Environment:
+    """Collect the facts about the running Python and machine.
+
+    Example:
+        >>> facts = environment()
+        >>> facts.devices[0]
+        'cpu'
+    """
+    return Environment(
+        snl_graph=__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        torch=torch.__version__,
+        torch_geometric=_version("torch-geometric"),
+        torch_scatter=_extension("torch-scatter", "torch_scatter"),
+        torchvision=_version("torchvision"),
+        devices=_devices(),
+        threads=torch.get_num_threads(),
+        cpp_compiler=cpp_compiler(),
+    )
+
+
+def cpp_compiler() -> str | None:
+    """First line of ``--version`` of the C++ compiler that ``torch.compile`` would find.
+
+    Returns:
+        For instance ``"g++ (Debian 12.2.0-14) 12.2.0"``; None if there is no compiler.
+    """
+    for name in (os.environ.get("CXX"), "g++", "clang++"):
+        path = shutil.which(name) if name else None
+        if path is None:
+            continue
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return next(iter(answer.stdout.splitlines()), path)
+    return None
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return installed_version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+def _extension(distribution: str, module: str) -> str | None:
+    """Version of a compiled package, which may be installed and still not load."""
+    version = _version(distribution)
+    if version is None:
+        return None
+    try:
+        import_module(module)
+    except (ImportError, OSError) as error:  # built for another PyTorch
+        reason = str(error).partition("\n")[0]
+        return f"{version}, which does not load ({reason}); build it again for this PyTorch"
+    return version
+
+
+def _devices() -> list[str]:
+    names = ["cpu"]
+    names += [
+        f"cuda:{index} ({torch.cuda.get_device_name(index)})"
+        for index in range(torch.cuda.device_count())
+    ]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    return names
