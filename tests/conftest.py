@@ -1,0 +1,45 @@
+"""What every test shares: a fixed seed, threads that do not fight, and a word on what is missing."""
+
+import os
+
+import pytest
+import torch
+from hypothesis import settings
+
+from snl_graph.environment import cpp_compiler, environment
+
+# The first example of a property compiles and caches; a wall-clock limit would only be noise.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # one process a core already
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    """Every test draws the same numbers alone as in the whole suite."""
+    torch.manual_seed(0)
+
+
+def pytest_report_header() -> list[str]:
+    facts = environment()
+    return [
+        f"torch {facts.torch}, torch-geometric {facts.torch_geometric}, "
+        f"torch-scatter {facts.torch_scatter or 'absent'}",
+        f"C++ compiler: {facts.cpp_compiler or 'none, tests of torch.compile are skipped'}",
+    ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "compiled: runs torch.compile, which needs a C++ compiler on the processor"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if cpp_compiler() is None:
+        reason = "torch.compile needs a C++ compiler: install g++ (or set CXX) to run this test"
+        for item in items:
+            if item.get_closest_marker("compiled"):
+                item.add_marker(pytest.mark.skip(reason=reason))
