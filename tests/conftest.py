@@ -1,4 +1,4 @@
-"""What every test shares: a fixed seed, threads that do not fight, and a word on what is missing."""
+"""What every test shares: a fixed seed, quiet threads, and a word on what is missing."""
 
 import os
 
