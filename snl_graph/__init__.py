@@ -1,5 +1,7 @@
-"""Spectral nonlocal blocks as graph filters."""
+"""Spectral nonlocal blocks as graph filters: one operator, every block, any graph."""
 
+from snl_graph.affinity import affinity
+from snl_graph.checks import value_checks
 from snl_graph.version import __version__
 
-__all__ = ["__version__"]
+__all__ = ["__version__", "affinity", "value_checks"]

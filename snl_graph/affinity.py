@@ -1,0 +1,171 @@
+"""The front door: node features in, operator out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from snl_graph import checks
+from snl_graph.grids import num_positions
+from snl_graph.kernels import Kernel, as_kernel
+from snl_graph.masks import Mask, as_mask
+from snl_graph.normalizations import Normalization, as_normalization
+from snl_graph.operators import AffinityOperator, densified
+from snl_graph.representations import REPRESENTATIONS, Pairs, check_representation, choose
+
+
+def affinity(
+    phi: Tensor,
+    psi: Tensor | None = None,
+    *,
+    kernel: Kernel | str = "dot",
+    mask: Mask | Tensor | str = "full",
+    normalization: Normalization | str = "sym",
+    representation: str = "auto",
+    size: tuple[int, ...] | None = None,
+    valid: Tensor | None = None,
+    source_valid: Tensor | None = None,
+    applications: int = 1,
+) -> AffinityOperator:
+    """The operator A = normalise(kernel(Φ, Ψ) ⊙ mask), in the cheapest representation.
+
+    Source: Zhu et al., Eq. 3, 10, 12, 13: one formula with other pieces.
+
+    Args:
+        phi: Φ of the targets, shape (*batch, N, r).
+        psi: Ψ of the sources, shape (*batch, N', r); None means Φ.
+        kernel: A name of ``snl_graph.kernels.KERNELS`` or a kernel.
+        mask: "full", "criss_cross", "window:R", an edge list (2, E), a boolean matrix (N, N), or a
+            mask.
+        normalization: "sym", "rw" or "none", or an object.
+        representation: "auto", "dense", "edges" or "factored". All are exact.
+        size: Spatial size of the positions, e.g. (H, W), for masks of a grid.
+        valid: Shape (*batch, N), bool: real nodes of padded items. Others get and give no weight.
+        source_valid: The same for the sources, shape (*batch, N'); None means ``valid``.
+        applications: How often A will be applied; a hint for "auto".
+
+    Returns:
+        Operator of shape (*batch, N, N').
+
+    Raises:
+        ValueError: If shapes, names or pieces do not go together.
+        TypeError: If Φ or Ψ is not floating point, or they differ in dtype.
+
+    Cost: see :func:`snl_graph.representations.choose`.
+
+    Example:
+        >>> import torch
+        >>> a = affinity(torch.rand(2, 400, 8))
+        >>> a.shape, a.representation
+        (torch.Size([2, 400, 400]), 'factored')
+        >>> a.apply(torch.rand(2, 400, 3)).shape
+        torch.Size([2, 400, 3])
+    """
+    psi = phi if psi is None else psi
+    _check_features(phi, psi)
+    kernel = as_kernel_without_weights(kernel)
+    mask, normalization = as_mask(mask), as_normalization(normalization)
+    check_pieces(kernel, normalization)
+    check_representation(representation, kernel, mask)
+    targets, sources = phi.shape[-2], psi.shape[-2]
+    size = _grid_size(mask, size, targets, sources)
+    if source_valid is None and targets == sources:
+        source_valid = valid
+    _check_valid(valid, phi, "valid")
+    _check_valid(source_valid, psi, "source_valid")
+
+    if representation == "auto":
+        representation = choose(
+            kernel,
+            mask,
+            size,
+            (targets, sources),
+            phi.shape[-1],
+            is_symmetric=normalization.needs_square,
+            applications=applications,
+        )
+    pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid)
+    # Degrees of an inner product are cheapest in its factors, whatever A is applied as.
+    is_factored = kernel.is_inner_product and mask.is_full and representation == "dense"
+    build = REPRESENTATIONS["factored" if is_factored else representation]
+    a = normalization(build(pairs))
+    return (densified(a) if representation == "dense" else a).to(phi.dtype)
+
+
+def as_kernel_without_weights(kernel: Kernel | str) -> Kernel:
+    """Kernel object of a name that has no weights to learn.
+
+    Raises:
+        ValueError: If the kernel has weights, which a name alone would draw anew at every call.
+    """
+    made = as_kernel(kernel, 1)
+    if isinstance(kernel, str) and any(True for _ in made.parameters()):
+        raise ValueError(
+            f'kernel "{kernel}" has weights of its own. Make it once and pass the object: '
+            f"{type(made).__name__}(channels=r)."
+        )
+    return made
+
+
+def check_pieces(kernel: Kernel, normalization: Normalization) -> None:
+    """Raise a ``ValueError`` if ``normalization`` needs a non-negative kernel and this is not one."""
+    if normalization.needs_nonnegative and not kernel.is_nonnegative:
+        raise ValueError(
+            f"symmetric normalisation needs a non-negative affinity; kernel {kernel} can be "
+            'negative. Use kernel="dot" or normalization="none".'
+        )
+
+
+def _check_features(phi: Tensor, psi: Tensor) -> None:
+    for name, factor in (("phi", phi), ("psi", psi)):
+        if factor.dim() < 2:
+            raise ValueError(
+                f"{name} has shape (*batch, N, r); got {tuple(factor.shape)}. "
+                "Features of one channel are x.unsqueeze(-1)."
+            )
+        if not factor.is_floating_point():
+            raise TypeError(f"{name} must be floating point, got {factor.dtype}.")
+    if phi.dtype != psi.dtype or phi.device != psi.device:
+        raise TypeError(
+            f"phi and psi must share dtype and device; got {phi.dtype} on {phi.device} and "
+            f"{psi.dtype} on {psi.device}."
+        )
+    if phi.shape[-1] != psi.shape[-1] or phi.shape[:-2] != psi.shape[:-2]:
+        raise ValueError(
+            "phi (*batch, N, r) and psi (*batch, N', r) must share batch and r; got "
+            f"{tuple(phi.shape)} and {tuple(psi.shape)}."
+        )
+    if checks.are_requested():
+        checks.require_finite(phi, "phi")
+        checks.require_finite(psi, "psi")
+
+
+def _grid_size(
+    mask: Mask, size: tuple[int, ...] | None, targets: int, sources: int
+) -> tuple[int, ...]:
+    if not mask.is_full and targets != sources:
+        raise ValueError(
+            f"mask {mask} joins the nodes of one set, but there are {targets} targets and "
+            f'{sources} sources. Use mask="full".'
+        )
+    if size is None:
+        if mask.needs_grid:
+            raise ValueError(
+                f"mask {mask} needs the spatial size of the {targets} positions: size=(H, W)."
+            )
+        return (targets,)
+    if num_positions(size) != targets:
+        raise ValueError(
+            f"size {tuple(size)} has {num_positions(size)} positions, but phi has {targets} nodes."
+        )
+    return tuple(size)
+
+
+def _check_valid(valid: Tensor | None, factor: Tensor, name: str) -> None:
+    if valid is None:
+        return
+    if valid.dtype != torch.bool or valid.shape != factor.shape[:-1]:
+        raise ValueError(
+            f"{name} is boolean of shape {tuple(factor.shape[:-1])}; got {valid.dtype} of shape "
+            f"{tuple(valid.shape)}."
+        )

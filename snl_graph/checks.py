@@ -1,0 +1,86 @@
+"""Checks of values, which cost a pass over the data and would synchronise a GPU.
+
+Shapes, dtypes and devices are checked at every public call, for they are known without looking at
+the data. Values (finite, non-negative, index range) are looked at
+
+- for the structure of a graph (edge indices, edge weights) on the CPU in eager mode, and
+- for everything, on every device, inside ``with value_checks():``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import torch
+from torch import Tensor
+
+_requested: ContextVar[bool] = ContextVar("snl_graph_value_checks", default=False)
+
+
+@contextmanager
+def value_checks(enabled: bool = True) -> Iterator[None]:
+    """Look at values too, on every device, while the context is open.
+
+    Cost: one pass over each input, and one synchronisation with the device for each check.
+
+    Args:
+        enabled: False switches the checks off inside an outer context.
+
+    Example:
+        >>> import torch, snl_graph
+        >>> conv = snl_graph.SNLConv(4, 4)
+        >>> x = torch.full((3, 4), float("nan"))
+        >>> with snl_graph.value_checks():
+        ...     conv(x, torch.tensor([[0, 1], [1, 2]]))
+        Traceback (most recent call last):
+        ...
+        ValueError: x has 12 non-finite values (NaN or infinity) of 12. ...
+    """
+    token = _requested.set(enabled)
+    try:
+        yield
+    finally:
+        _requested.reset(token)
+
+
+def are_requested() -> bool:
+    """Whether the caller asked for checks of values; never while a program is being traced."""
+    return not torch.compiler.is_compiling() and _requested.get()
+
+
+def are_free(tensor: Tensor) -> bool:
+    """Whether looking at ``tensor`` synchronises nothing: a CPU tensor outside a trace."""
+    if torch.compiler.is_compiling():
+        return False
+    return _requested.get() or tensor.device.type == "cpu"
+
+
+def require_finite(tensor: Tensor, name: str) -> None:
+    """Raise a ``ValueError`` if ``tensor`` holds NaN or infinity."""
+    finite = torch.isfinite(tensor.detach())
+    if not bool(finite.all()):
+        count = int((~finite).sum())
+        raise ValueError(
+            f"{name} has {count} non-finite values (NaN or infinity) of {tensor.numel()}. "
+            "Look at the layer or file that made them."
+        )
+
+
+def require_nonnegative(tensor: Tensor, name: str, remedy: str) -> None:
+    """Raise a ``ValueError`` if ``tensor`` holds a negative value."""
+    if tensor.numel() and float(tensor.detach().min()) < 0:
+        least = float(tensor.detach().min())
+        raise ValueError(f"{name} must be non-negative; its least value is {least:g}. {remedy}")
+
+
+def require_indices(index: Tensor, size: int, name: str) -> None:
+    """Raise an ``IndexError`` if ``index`` has an entry outside ``0 .. size - 1``."""
+    if index.numel() == 0:
+        return
+    low, high = int(index.min()), int(index.max())
+    if low < 0 or high >= size:
+        raise IndexError(
+            f"{name} must lie in 0 .. {size - 1} for {size} nodes; it reaches from {low} to {high}."
+        )

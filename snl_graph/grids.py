@@ -1,0 +1,61 @@
+"""Feature maps as node sets: one ``flatten`` and one ``unflatten`` for 1-, 2- and 3-D maps.
+
+Positions are numbered row-major: the last spatial axis runs fastest.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+Size = tuple[int, ...]
+
+
+def num_positions(size: Sequence[int]) -> int:
+    """Number of positions N of a grid, e.g. H·W."""
+    return math.prod(size)
+
+
+def flatten(feature_map: Tensor) -> tuple[Tensor, Size]:
+    """Node signals (B, N, C) of a feature map (B, C, *spatial), a view in its own memory layout.
+
+    Args:
+        feature_map: Shape (B, C, *spatial), one to three spatial axes.
+
+    Returns:
+        The signals and the spatial size.
+
+    Raises:
+        ValueError: If the rank is wrong or a spatial axis is empty.
+
+    Example:
+        >>> import torch
+        >>> nodes, size = flatten(torch.zeros(2, 8, 5, 7))
+        >>> nodes.shape, size
+        (torch.Size([2, 35, 8]), (5, 7))
+    """
+    if not 3 <= feature_map.dim() <= 5:
+        raise ValueError(
+            "a feature map has shape (B, C, *spatial) with one to three spatial axes; got "
+            f"{tuple(feature_map.shape)}. A single image needs a batch axis: x.unsqueeze(0)."
+        )
+    size = tuple(feature_map.shape[2:])
+    if 0 in size:
+        raise ValueError(f"a feature map needs at least one position; its size is {size}.")
+    return feature_map.flatten(2).mT, size
+
+
+def unflatten(nodes: Tensor, size: Sequence[int]) -> Tensor:
+    """Feature map (B, C, *size) of node signals (B, N, C); the inverse of :func:`flatten`.
+
+    Raises:
+        ValueError: If N is not the number of positions of ``size``.
+    """
+    if nodes.shape[-2] != num_positions(size):
+        raise ValueError(
+            f"{nodes.shape[-2]} nodes do not fill a grid of size {tuple(size)}, which has "
+            f"{num_positions(size)} positions."
+        )
+    return nodes.mT.unflatten(-1, tuple(size))

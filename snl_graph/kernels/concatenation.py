@@ -1,0 +1,47 @@
+"""The additive kernel with weights of its own."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from snl_graph.kernels.base import Kernel
+from snl_graph.kernels.nodes import NodeSet
+
+
+class Concatenation(Kernel):
+    """M_ij = max(⟨w, [φ_i, ψ_j]⟩, 0) with a learned vector w.
+
+    Source: Wang et al. (2018), Eq. 5. The sum of two scalars is an inner product of width 2, so no
+    pair is ever concatenated.
+
+    Args:
+        channels: r, the width of Φ and of Ψ; w has 2r entries.
+
+    Raises:
+        ValueError: If ``channels`` < 1.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        if channels < 1:
+            raise ValueError(f"concatenation needs at least one channel, got {channels}.")
+        self.weight = nn.Parameter(torch.empty(2, channels))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw w anew, Glorot-uniform."""
+        nn.init.xavier_uniform_(self.weight)
+
+    def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:
+        phi_weight, psi_weight = self.weight.to(phi.dtype)
+        phi_score = (phi @ phi_weight).unsqueeze(-1)
+        psi_score = (psi @ psi_weight).unsqueeze(-1)
+        phi = torch.cat([phi_score, torch.ones_like(phi_score)], dim=-1)
+        return phi, torch.cat([torch.ones_like(psi_score), psi_score], dim=-1)
+
+    def link(self, scores: Tensor) -> Tensor:
+        return scores.relu()
+
+    def extra_repr(self) -> str:
+        return f"channels={self.weight.shape[1]}"

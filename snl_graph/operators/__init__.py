@@ -1,0 +1,22 @@
+"""One linear map, several interchangeable representations."""
+
+from snl_graph.operators.base import AffinityOperator, ScaledOperator, SymmetrizedOperator
+from snl_graph.operators.dense import DenseOperator, LogDenseOperator, densified
+from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, LogDiagonal
+from snl_graph.operators.edges import EdgeOperator, LogEdgeOperator
+from snl_graph.operators.factored import FactoredOperator
+
+__all__ = [
+    "AffinityOperator",
+    "DenseOperator",
+    "Diagonal",
+    "EdgeOperator",
+    "FactoredOperator",
+    "LinearDiagonal",
+    "LogDenseOperator",
+    "LogDiagonal",
+    "LogEdgeOperator",
+    "ScaledOperator",
+    "SymmetrizedOperator",
+    "densified",
+]

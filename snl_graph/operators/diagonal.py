@@ -1,0 +1,79 @@
+"""Positive diagonal matrices, such as the degree matrix D, held as numbers or as logarithms.
+
+A degree of exactly 0 (an isolated node) keeps a zero under every power, with finite gradients; a
+negative degree is never hidden: its square root is NaN. This is the one place that decides so.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Type in which degrees are summed: float32 at least (a float16 degree overflows at N = 784)."""
+    return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
+
+
+class Diagonal(ABC):
+    """diag(d) with d of shape (*batch, N)."""
+
+    @property
+    @abstractmethod
+    def values(self) -> Tensor:
+        """d, shape (*batch, N)."""
+
+    @abstractmethod
+    def power(self, exponent: float) -> Diagonal:
+        """diag(d^exponent), with 0^exponent := 0."""
+
+    @abstractmethod
+    def mean(self, other: Diagonal) -> Diagonal:
+        """½ (diag(d) + diag(other))."""
+
+
+class LinearDiagonal(Diagonal):
+    """A diagonal held as its numbers."""
+
+    def __init__(self, values: Tensor) -> None:
+        self._values = values
+
+    @property
+    def values(self) -> Tensor:
+        return self._values
+
+    def power(self, exponent: float) -> LinearDiagonal:
+        is_positive = self._values != 0  # a negative value goes on to NaN, never to 0
+        # Masked before the power and after: one `where` alone gives NaN gradients at 0.
+        safe = torch.where(is_positive, self._values, 1)
+        return LinearDiagonal(torch.where(is_positive, safe**exponent, 0))
+
+    def mean(self, other: Diagonal) -> LinearDiagonal:
+        return LinearDiagonal((self._values + other.values) / 2)
+
+
+class LogDiagonal(Diagonal):
+    """A diagonal held as log d; −∞ is a zero."""
+
+    def __init__(self, logs: Tensor) -> None:
+        self.logs = logs
+
+    @property
+    def values(self) -> Tensor:
+        return self.logs.exp()
+
+    def power(self, exponent: float) -> LogDiagonal:
+        """diag(d^exponent); a zero stays neutral (log 1), for its row of logits is −∞ anyway."""
+        return LogDiagonal(torch.where(self.logs == -torch.inf, 0, self.logs) * exponent)
+
+    def mean(self, other: Diagonal) -> LogDiagonal:
+        if not isinstance(other, LogDiagonal):
+            raise TypeError("a LogDiagonal can only be averaged with another LogDiagonal.")
+        is_zero = (self.logs == -torch.inf) & (other.logs == -torch.inf)
+        # logaddexp(−∞, −∞) is −∞ with a NaN gradient: replaced before, restored after.
+        mine, theirs = (torch.where(is_zero, 0, logs) for logs in (self.logs, other.logs))
+        total = torch.logaddexp(mine, theirs) - math.log(2)
+        return LogDiagonal(torch.where(is_zero, -torch.inf, total))

@@ -1,0 +1,217 @@
+"""How each representation is made of a kernel, a mask and node features, and which one `auto` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from snl_graph.grids import Size
+from snl_graph.kernels import Kernel, NodeSet
+from snl_graph.masks import Mask
+from snl_graph.names import lookup
+from snl_graph.operators import (
+    AffinityOperator,
+    DenseOperator,
+    EdgeOperator,
+    FactoredOperator,
+    LogDenseOperator,
+    LogEdgeOperator,
+)
+from snl_graph.operators.diagonal import accumulation_dtype
+
+EDGE_COST = 6.0
+"""Cost of a weight on an edge in weights of a matrix, measured: see ``docs/operator.md``."""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All that defines M = kernel(Φ, Ψ) ⊙ mask before a representation is chosen.
+
+    Args:
+        kernel: The kernel.
+        mask: Which pairs are joined.
+        phi: Φ of the targets, shape (*batch, N, r).
+        psi: Ψ of the sources, shape (*batch, N', r).
+        size: Spatial size of the targets, of N positions.
+        valid: Shape (*batch, N), bool, or None: targets that get weight.
+        source_valid: Shape (*batch, N'), bool, or None: sources that give weight.
+    """
+
+    kernel: Kernel
+    mask: Mask
+    phi: Tensor
+    psi: Tensor
+    size: Size
+    valid: Tensor | None = None
+    source_valid: Tensor | None = None
+
+    def features(self) -> tuple[Tensor, Tensor]:
+        """F_φ(Φ) and F_ψ(Ψ), in their own dtype."""
+        return self.kernel.features(self.phi, self.psi, NodeSet(valid=self.source_valid))
+
+    def precise_features(self) -> tuple[Tensor, Tensor]:
+        """The same in float32 at least, for scores that half precision cannot hold."""
+        dtype = accumulation_dtype(self.phi.dtype)
+        nodes = NodeSet(valid=self.source_valid)
+        return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), nodes)
+
+    def joined(self) -> Tensor | None:
+        """Which pairs [i, j] have a weight, broadcastable to (*batch, N, N'); None means all."""
+        joined = None if self.mask.is_full else self.mask.matrix(self.size, self.phi.device)
+        for valid, axis in ((self.valid, -1), (self.source_valid, -2)):
+            if valid is not None:
+                joined = valid.unsqueeze(axis) if joined is None else joined & valid.unsqueeze(axis)
+        return joined
+
+
+def _build_factored(pairs: Pairs) -> AffinityOperator:
+    phi, psi = pairs.features()
+    if pairs.valid is not None:
+        phi = phi * pairs.valid.unsqueeze(-1)
+    if pairs.source_valid is not None:
+        psi = psi * pairs.source_valid.unsqueeze(-1)
+    return FactoredOperator(phi, psi, is_nonnegative=pairs.kernel.is_nonnegative)
+
+
+def _build_dense(pairs: Pairs) -> AffinityOperator:
+    with torch.autocast(device_type=pairs.phi.device.type, enabled=False):
+        phi, psi = pairs.precise_features()
+        scores = phi @ psi.mT
+    joined = pairs.joined()
+    if pairs.kernel.is_exponential:
+        logits = scores if joined is None else scores.masked_fill(~joined, -torch.inf)
+        return LogDenseOperator(logits, pairs.phi.dtype)
+    matrix = pairs.kernel.link(scores)
+    if joined is not None:
+        matrix = matrix.masked_fill(~joined, 0)
+    return DenseOperator(matrix, is_nonnegative=pairs.kernel.is_nonnegative)
+
+
+def _build_edges(pairs: Pairs) -> AffinityOperator:
+    edge_index = pairs.mask.edges(pairs.size, pairs.phi.device)
+    phi, psi = pairs.precise_features()
+    is_joined = None
+    for valid, end in ((pairs.valid, 1), (pairs.source_valid, 0)):
+        if valid is not None:
+            at_edges = valid.index_select(-1, edge_index[end])
+            is_joined = at_edges if is_joined is None else is_joined & at_edges
+    shape = (phi.shape[-2], psi.shape[-2])
+    return edge_operator(pairs.kernel, phi, psi, edge_index, shape, pairs.phi.dtype, is_joined)
+
+
+def edge_operator(
+    kernel: Kernel,
+    phi: Tensor,
+    psi: Tensor,
+    edge_index: Tensor,
+    shape: tuple[int, int],
+    dtype: torch.dtype,
+    is_joined: Tensor | None = None,
+) -> EdgeOperator | LogEdgeOperator:
+    """M on given edges.
+
+    Args:
+        kernel: The kernel.
+        phi: F_φ(Φ), shape (*batch, N, r), float32 at least.
+        psi: F_ψ(Ψ), shape (*batch, N', r).
+        edge_index: Shape (2, E); row 0 = j, row 1 = i.
+        shape: (N, N').
+        dtype: Type of the weights of an exponential kernel.
+        is_joined: Shape (*batch, E), bool, or None: edges that have a weight.
+
+    Cost: O(E·r) time and memory.
+    """
+    target = phi.index_select(-2, edge_index[1])
+    source = psi.index_select(-2, edge_index[0])
+    scores = (target * source).sum(-1)
+    if kernel.is_exponential:
+        logits = scores if is_joined is None else scores.masked_fill(~is_joined, -torch.inf)
+        return LogEdgeOperator(edge_index, logits, shape, dtype)
+    weight = kernel.link(scores)
+    if is_joined is not None:
+        weight = weight * is_joined
+    return EdgeOperator(edge_index, weight, shape, is_nonnegative=kernel.is_nonnegative)
+
+
+REPRESENTATIONS: dict[str, Callable[[Pairs], AffinityOperator]] = {
+    "dense": _build_dense,
+    "edges": _build_edges,
+    "factored": _build_factored,
+}
+"""How to write M down, by name."""
+
+ANNOUNCED = {
+    "streaming": "exponential kernels without the N×N matrix",
+    "grid": "criss-cross masks by rows and columns",
+}
+"""Representations that have a name but are not built yet."""
+
+
+def check_representation(name: str, kernel: Kernel, mask: Mask) -> None:
+    """Raise a ``ValueError`` unless ``kernel`` and ``mask`` have the representation ``name``."""
+    if name == "auto":
+        return
+    if name in ANNOUNCED:
+        raise ValueError(
+            f'representation "{name}" ({ANNOUNCED[name]}) is not built yet. Use "auto": the exact '
+            "operator in the cheapest representation there is."
+        )
+    lookup({**REPRESENTATIONS, "auto": None}, name, "representation")
+    if name not in kernel.representations:
+        has = ", ".join(f'"{choice}"' for choice in kernel.representations)
+        raise ValueError(
+            f'kernel {kernel} has no representation "{name}"; it has {has}. Use "auto".'
+        )
+    if name == "factored" and not mask.is_full:
+        raise ValueError(
+            f'mask {mask} has no representation "factored", which joins every pair. '
+            'Use "dense", "edges" or "auto".'
+        )
+
+
+def choose(
+    kernel: Kernel,
+    mask: Mask,
+    size: Size,
+    shape: tuple[int, int],
+    width: int,
+    *,
+    is_symmetric: bool,
+    applications: int = 1,
+) -> str:
+    """The representation that ``auto`` takes: the cheapest by counted operations.
+
+    - Full mask and inner-product kernel: p applications of the factored form cost 4·N·r·C·p (twice
+      that when symmetrised), those of the dense form 2·N²·r to write A down and 2·N²·C·p to apply
+      it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)).
+    - Sparse mask: ``edges`` when E weights on edges, each ``EDGE_COST`` times as dear as one in a
+      matrix, are cheaper than N².
+    - ``dense`` otherwise.
+
+    While a program is exported its sizes are symbols, and the choice must be right at every N:
+    ``factored`` where the kernel and the mask have it, else ``dense``.
+
+    Args:
+        kernel, mask, size: As in :class:`Pairs`.
+        shape: (N, N').
+        width: r, the width of Φ and Ψ.
+        is_symmetric: Whether A will be symmetrised.
+        applications: p, how often A is applied.
+
+    Returns:
+        A name of ``REPRESENTATIONS``.
+    """
+    has_factors = mask.is_full and kernel.is_inner_product
+    if torch.compiler.is_exporting():
+        return "factored" if has_factors else "dense"
+    targets, sources = shape
+    if not mask.is_full:
+        return "edges" if mask.num_edges(size) * EDGE_COST <= targets * sources else "dense"
+    if not has_factors:
+        return "dense"
+    factored_cost = (2 if is_symmetric else 1) * (targets + sources) * width * applications
+    dense_cost = targets * sources * (1 + applications)
+    return "factored" if factored_cost <= dense_cost else "dense"
