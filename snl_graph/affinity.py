@@ -7,7 +7,7 @@ from torch import Tensor
 
 from snl_graph import checks
 from snl_graph.grids import num_positions
-from snl_graph.kernels import Kernel, as_kernel
+from snl_graph.kernels import Kernel, NodeSet, as_kernel
 from snl_graph.masks import Mask, as_mask
 from snl_graph.normalizations import Normalization, as_normalization
 from snl_graph.operators import AffinityOperator, densified
@@ -25,6 +25,7 @@ def affinity(
     size: tuple[int, ...] | None = None,
     valid: Tensor | None = None,
     source_valid: Tensor | None = None,
+    node_set: NodeSet | None = None,
     applications: int = 1,
 ) -> AffinityOperator:
     """The operator A = normalise(kernel(Φ, Ψ) ⊙ mask), in the cheapest representation.
@@ -42,6 +43,8 @@ def affinity(
         size: Spatial size of the positions, e.g. (H, W), for masks of a grid.
         valid: Shape (*batch, N), bool: real nodes of padded items. Others get and give no weight.
         source_valid: The same for the sources, shape (*batch, N'); None means ``valid``.
+        node_set: Which nodes belong together, for kernels that look at all nodes at once; None
+            means those that ``source_valid`` marks.
         applications: How often A will be applied; a hint for "auto".
 
     Returns:
@@ -84,7 +87,7 @@ def affinity(
             is_symmetric=normalization.needs_square,
             applications=applications,
         )
-    pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid)
+    pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
     # Degrees of an inner product are cheapest in its factors, whatever A is applied as.
     is_factored = kernel.is_inner_product and mask.is_full and representation == "dense"
     build = REPRESENTATIONS["factored" if is_factored else representation]
@@ -108,7 +111,7 @@ def as_kernel_without_weights(kernel: Kernel | str) -> Kernel:
 
 
 def check_pieces(kernel: Kernel, normalization: Normalization) -> None:
-    """Raise a ``ValueError`` if ``normalization`` needs a non-negative kernel and this is not one."""
+    """Raise a ``ValueError`` if ``normalization`` needs M ≥ 0 and ``kernel`` does not give it."""
     if normalization.needs_nonnegative and not kernel.is_nonnegative:
         raise ValueError(
             f"symmetric normalisation needs a non-negative affinity; kernel {kernel} can be "

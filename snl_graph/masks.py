@@ -90,7 +90,7 @@ class CrissCross(Mask):
 
     def matrix(self, size: Size, device: torch.device | None = None) -> Tensor:
         differ = [c[:, None] != c[None, :] for c in _coordinates(size, device)]
-        return sum(d.to(torch.uint8) for d in differ) <= 1
+        return torch.stack(differ).sum(dim=0) <= 1
 
     def num_edges(self, size: Size) -> int:
         return num_positions(size) * (1 + sum(length - 1 for length in size))

@@ -1,4 +1,4 @@
-"""How each representation is made of a kernel, a mask and node features, and which one `auto` takes."""
+"""How each representation is made of a kernel, a mask and features, and which one `auto` takes."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class Pairs:
         size: Spatial size of the targets, of N positions.
         valid: Shape (*batch, N), bool, or None: targets that get weight.
         source_valid: Shape (*batch, N'), bool, or None: sources that give weight.
+        node_set: Which nodes belong together; None means those that ``source_valid`` marks.
     """
 
     kernel: Kernel
@@ -47,16 +48,21 @@ class Pairs:
     size: Size
     valid: Tensor | None = None
     source_valid: Tensor | None = None
+    node_set: NodeSet | None = None
+
+    @property
+    def nodes(self) -> NodeSet:
+        """Which nodes belong together."""
+        return self.node_set or NodeSet(valid=self.source_valid)
 
     def features(self) -> tuple[Tensor, Tensor]:
         """F_φ(Φ) and F_ψ(Ψ), in their own dtype."""
-        return self.kernel.features(self.phi, self.psi, NodeSet(valid=self.source_valid))
+        return self.kernel.features(self.phi, self.psi, self.nodes)
 
     def precise_features(self) -> tuple[Tensor, Tensor]:
         """The same in float32 at least, for scores that half precision cannot hold."""
         dtype = accumulation_dtype(self.phi.dtype)
-        nodes = NodeSet(valid=self.source_valid)
-        return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), nodes)
+        return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), self.nodes)
 
     def joined(self) -> Tensor | None:
         """Which pairs [i, j] have a weight, broadcastable to (*batch, N, N'); None means all."""
@@ -195,7 +201,9 @@ def choose(
     ``factored`` where the kernel and the mask have it, else ``dense``.
 
     Args:
-        kernel, mask, size: As in :class:`Pairs`.
+        kernel: The kernel.
+        mask: Which pairs are joined.
+        size: Spatial size of the targets.
         shape: (N, N').
         width: r, the width of Φ and Ψ.
         is_symmetric: Whether A will be symmetrised.

@@ -71,13 +71,15 @@ class Chebyshev(Basis):
         before, now = z, z
         yield z
         if count > 1:
-            before, now = z, self._apply(a, z, source)
+            before, now = z, self._scaled_laplacian(a, z, source)
             yield now
         for _ in range(2, count):
-            before, now = now, 2 * self._apply(a, now) - before
+            before, now = now, 2 * self._scaled_laplacian(a, now) - before
             yield now
 
-    def _apply(self, a: AffinityOperator, z: Tensor, source: Tensor | None = None) -> Tensor:
+    def _scaled_laplacian(
+        self, a: AffinityOperator, z: Tensor, source: Tensor | None = None
+    ) -> Tensor:
         """L̃ z."""
         product = a.apply(z if source is None else source)
         if not isinstance(self.lambda_max, Tensor) and self.lambda_max == 2:

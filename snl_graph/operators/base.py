@@ -1,5 +1,7 @@
-"""The operator, a linear map on node signals that can be applied without being written down, and its
-algebra: the transpose, the symmetric part and the two-sided scale of any operator."""
+"""The operator, a linear map on node signals that need not be written down, and its algebra.
+
+The algebra is the transpose, the symmetric part and the two-sided scale of any operator.
+"""
 
 from __future__ import annotations
 
@@ -81,8 +83,10 @@ class AffinityOperator(ABC):
         return self if self.is_symmetric else SymmetrizedOperator(self)
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
-        """diag(left) A diag(right); None stands for the identity. The same object on both sides
-        keeps a symmetric operator symmetric."""
+        """diag(left) A diag(right); None stands for the identity.
+
+        The same object on both sides keeps a symmetric operator symmetric.
+        """
         return ScaledOperator(self, left, right)
 
     def with_degree(self, degree: Diagonal | None) -> Self:

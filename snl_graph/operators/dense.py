@@ -14,6 +14,7 @@ from snl_graph.operators.diagonal import (
     LogDiagonal,
     accumulation_dtype,
 )
+from snl_graph.operators.layout import product
 
 
 class DenseOperator(AffinityOperator):
@@ -37,7 +38,7 @@ class DenseOperator(AffinityOperator):
         self.is_symmetric, self.is_nonnegative = is_symmetric, is_nonnegative
 
     def apply(self, z: Tensor) -> Tensor:
-        return self.matrix @ z
+        return product(self.matrix, z, z)
 
     def row_sums(self) -> Diagonal:
         return LinearDiagonal(self.matrix.sum(-1, dtype=accumulation_dtype(self.dtype)))
@@ -108,7 +109,7 @@ class LogDenseOperator(AffinityOperator):
         self.dtype = dtype or logits.dtype
 
     def apply(self, z: Tensor) -> Tensor:
-        return self.to_dense() @ z
+        return product(self.to_dense(), z, z)
 
     def row_sums(self) -> LogDiagonal:
         return LogDiagonal(_log_sum_exp(self.logits))

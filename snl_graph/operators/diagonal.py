@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Type in which degrees are summed: float32 at least (a float16 degree overflows at N = 784)."""
+    """Type in which degrees are summed: float32 at least, for a float16 degree overflows soon."""
     return torch.float32 if dtype in (torch.float16, torch.bfloat16) else dtype
 
 

@@ -179,7 +179,7 @@ class LogEdgeOperator(AffinityOperator):
 
 
 def _segment_log_sum_exp(logits: Tensor, index: Tensor, size: int) -> Tensor:
-    """log Σ exp(s_e) over the edges of each target; −∞ for a target without any."""
+    """Log Σ exp(s_e) over the edges of each target; −∞ for a target without any."""
     peak = scatter(logits.detach(), index, dim=-1, dim_size=size, reduce="max")
     peak = torch.where(
         torch.isfinite(peak), peak, 0

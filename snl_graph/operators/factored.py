@@ -7,12 +7,13 @@ from torch import Tensor
 
 from snl_graph.operators.base import AffinityOperator, require_square, scale_rows
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, accumulation_dtype
+from snl_graph.operators.layout import product
 
 
 class FactoredOperator(AffinityOperator):
-    """Φ Ψᵀ, or ½ (Φ Ψᵀ + Ψ Φᵀ) when symmetrised, of rank ≤ r or ≤ 2r.
+    r"""Φ Ψᵀ, or ½ (Φ Ψᵀ + Ψ Φᵀ) when symmetrised, of rank ≤ r or ≤ 2r.
 
-    .. math:: A Z = Φ (Ψ^⊤ Z), \\qquad  A Z = ½ [Φ (Ψ^⊤ Z) + Ψ (Φ^⊤ Z)]
+    .. math:: A Z = Φ (Ψ^⊤ Z), \qquad  A Z = ½ [Φ (Ψ^⊤ Z) + Ψ (Φ^⊤ Z)]
 
     Args:
         phi: Φ, shape (*batch, N, r).
@@ -46,10 +47,11 @@ class FactoredOperator(AffinityOperator):
         self.dtype, self.device = phi.dtype, phi.device
 
     def apply(self, z: Tensor) -> Tensor:
-        product = self.phi @ (self.psi.mT @ z)
+        gathered = self.psi.mT @ z  # (*batch, r, C)
         if not self.is_symmetric:
-            return product
-        return (product + self.psi @ (self.phi.mT @ z)) / 2
+            return product(self.phi, gathered, z)
+        mirrored = self.phi.mT @ z
+        return (product(self.phi, gathered, z) + product(self.psi, mirrored, z)) / 2
 
     def row_sums(self) -> Diagonal:
         sums = _product_with_ones(self.phi, self.psi)
@@ -78,8 +80,8 @@ class FactoredOperator(AffinityOperator):
         )
 
     def to_dense(self) -> Tensor:
-        product = self.phi @ self.psi.mT
-        return (product + product.mT) / 2 if self.is_symmetric else product
+        matrix = self.phi @ self.psi.mT
+        return (matrix + matrix.mT) / 2 if self.is_symmetric else matrix
 
 
 def _product_with_ones(phi: Tensor, psi: Tensor) -> Tensor:

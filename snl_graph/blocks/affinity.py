@@ -1,0 +1,141 @@
+"""The affinity of a feature map: projections, kernel, mask, normalisation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from snl_graph.affinity import affinity, check_pieces
+from snl_graph.blocks.arrangements import Arrangement, Positions, PositionsTimesChannels
+from snl_graph.blocks.linear import NodeLinear
+from snl_graph.blocks.pooling import Subsampling
+from snl_graph.grids import Size
+from snl_graph.kernels import Kernel, NodeSet
+from snl_graph.masks import Mask
+from snl_graph.normalizations import Normalization
+from snl_graph.operators import AffinityOperator
+from snl_graph.representations import check_representation
+
+
+@dataclass(frozen=True)
+class AffinityPieces:
+    """The pieces of A = normalise(kernel(Φ, Ψ) ⊙ mask) and how to hold it.
+
+    Args:
+        kernel: The kernel, of the width of one head.
+        mask: Which pairs are joined.
+        normalization: How M becomes A.
+        arrangement: What a node is.
+        subsampling: How keys and values are pooled.
+        representation: "auto" or a name.
+    """
+
+    kernel: Kernel
+    mask: Mask
+    normalization: Normalization
+    arrangement: Arrangement
+    subsampling: Subsampling
+    representation: str
+
+    def __post_init__(self) -> None:
+        check_pieces(self.kernel, self.normalization)
+        check_representation(self.representation, self.kernel, self.mask)
+        if isinstance(self.arrangement, PositionsTimesChannels) and not self.mask.is_full:
+            raise ValueError(
+                f"mask {self.mask} joins positions, but the nodes of this block are (position, "
+                'channel) pairs. Use mask="full".'
+            )
+        if self.subsampling.is_identity:
+            return
+        if self.normalization.needs_square:
+            raise ValueError(
+                "subsampled keys make the affinity rectangular, which has no symmetric form; got "
+                f'normalization {self.normalization}. Use normalization="rw" or "none".'
+            )
+        if not self.mask.is_full:
+            raise ValueError(
+                f"subsampled keys have no place in mask {self.mask}; subsample needs the full mask."
+            )
+
+
+class FeatureAffinity(nn.Module):
+    """Φ = X W_φ, Ψ = X W_ψ, and the operator A of them.
+
+    Source: Zhu et al., Eq. 13 and Fig. 2 A.
+
+    Args:
+        channels: C of X.
+        hidden_channels: C_s of Φ and Ψ.
+        pieces: Kernel, mask, normalisation and the rest.
+    """
+
+    def __init__(self, channels: int, hidden_channels: int, pieces: AffinityPieces) -> None:
+        super().__init__()
+        is_embedded = pieces.kernel.is_embedded
+        self.phi = NodeLinear(channels, hidden_channels) if is_embedded else None
+        self.psi = NodeLinear(channels, hidden_channels) if is_embedded else None
+        self.kernel = pieces.kernel
+        self.pieces = pieces
+
+    def forward(
+        self,
+        nodes: Tensor,
+        size: Size,
+        valid: Tensor | None = None,
+        *,
+        mask: Mask | None = None,
+        node_set: NodeSet | None = None,
+        applications: int = 1,
+    ) -> AffinityOperator:
+        """A of the features.
+
+        Args:
+            nodes: X, shape (B, N, C).
+            size: Spatial size of the N positions.
+            valid: Shape (B, N), bool: real positions.
+            mask: Joined pairs of a graph, in place of the mask of the pieces.
+            node_set: Which nodes belong together, where ``valid`` does not say.
+            applications: How often A will be applied.
+        """
+        pieces, arrangement = self.pieces, self.pieces.arrangement
+        if mask is not None:
+            _check_graph(pieces)
+        phi = nodes if self.phi is None else self.phi(nodes)
+        psi = nodes if self.psi is None else self.psi(nodes)
+        width = phi.shape[-1]
+        source_valid = None if valid is None else pieces.subsampling.pool_valid(valid, size)
+        psi = pieces.subsampling.pool(psi, size, valid)
+        marks = [
+            None if mark is None else arrangement.arrange_valid(mark, width)
+            for mark in (valid, source_valid)
+        ]
+        arranged = arrangement.arrange(phi)
+        return affinity(
+            arranged,
+            arrangement.arrange(psi),
+            kernel=self.kernel,
+            mask=pieces.mask if mask is None else mask,
+            normalization=pieces.normalization,
+            representation=pieces.representation,
+            size=size if isinstance(arrangement, Positions) else None,
+            valid=marks[0],
+            source_valid=marks[1],
+            node_set=node_set,
+            applications=applications,
+        )
+
+    def extra_repr(self) -> str:
+        pieces = self.pieces
+        return f"mask={pieces.mask}, normalization={pieces.normalization}"
+
+
+def _check_graph(pieces: AffinityPieces) -> None:
+    """Raise a ``ValueError`` if the edges of a graph cannot be the mask."""
+    if not isinstance(pieces.arrangement, Positions):
+        raise ValueError(
+            "the nodes of this block are (position, channel) pairs, which the edges of a graph do "
+            "not join. Remove edge_index to join all of them."
+        )
+    if not pieces.subsampling.is_identity:
+        raise ValueError("subsample pools a grid, and a graph with edges has none.")

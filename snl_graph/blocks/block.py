@@ -1,0 +1,226 @@
+"""The block: Y = X + BN(F), F = Σ_k P_k(A) Z W_k."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from snl_graph import checks
+from snl_graph.blocks.affinity import FeatureAffinity
+from snl_graph.blocks.graphs import graph_map
+from snl_graph.blocks.linear import NodeLinear
+from snl_graph.filters import GraphFilter
+from snl_graph.grids import Size, flatten, unflatten
+from snl_graph.kernels import NodeSet
+from snl_graph.masks import Mask
+from snl_graph.operators import AffinityOperator
+
+
+class SpectralUnit(nn.Module):
+    """F = Σ_t g_t(L) Z W_t with Z = X W_g, and the layer that normalises it.
+
+    Source: Zhu et al., Eq. 8 and 13.
+
+    Args:
+        channels: C of X and F.
+        hidden_channels: C_s of Z; None means Z = X.
+        filter: The responses g_t.
+        norm: Normalisation layer of F.
+        activation: What follows it.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        hidden_channels: int | None,
+        filter: GraphFilter,
+        norm: nn.Module,
+        activation: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.g = None if hidden_channels is None else NodeLinear(channels, hidden_channels)
+        width = channels if hidden_channels is None else hidden_channels
+        self.w = nn.ModuleDict({str(tap): NodeLinear(width, channels) for tap in filter.taps})
+        self.bn = norm
+        self.filter = filter
+        self.activation = activation
+
+    def filtered(
+        self,
+        affinity: FeatureAffinity,
+        a: AffinityOperator,
+        nodes: Tensor,
+        size: Size,
+        valid: Tensor | None,
+    ) -> Tensor:
+        """F before the normalisation layer, (B, N, C) → (B, N, C)."""
+        arrangement, subsampling = affinity.pieces.arrangement, affinity.pieces.subsampling
+        z = nodes if self.g is None else self.g(nodes)
+        source = None
+        if not subsampling.is_identity:
+            source = arrangement.arrange(subsampling.pool(z, size, valid))
+
+        def after_restoring(weight: nn.Module) -> Callable[[Tensor], Tensor]:
+            return lambda signal: weight(arrangement.restore(signal, nodes.shape[-2]))
+
+        weights = {int(tap): after_restoring(weight) for tap, weight in self.w.items()}
+        return self.filter(a, arrangement.arrange(z), weights, source)
+
+
+class NonlocalBlock(nn.Module):
+    """Y = X + BN(F): any row of Table 1, on sequences, images, videos and graphs.
+
+    Source: Zhu et al., Eq. 13 and Fig. 2. Make one with :func:`nonlocal_block`.
+
+    Args:
+        affinity: Makes A of X.
+        units: One or more units that share A (Tao et al., a nonlocal stage).
+        recurrence: How often the units are applied, A made anew each time (CCNet).
+        name: Row of the table, for display.
+    """
+
+    def __init__(
+        self,
+        affinity: FeatureAffinity,
+        units: nn.ModuleList,
+        recurrence: int = 1,
+        name: str = "",
+    ) -> None:
+        super().__init__()
+        self.affinity = affinity
+        self.units = units
+        self.recurrence = recurrence
+        self.name = name
+
+    @property
+    def channels(self) -> int:
+        """C, the number of channels of X and Y."""
+        return self._first_weight.out_features
+
+    @property
+    def _first_weight(self) -> NodeLinear:
+        return cast(NodeLinear, next(iter(self._units[0].w.values())))
+
+    @property
+    def _units(self) -> list[SpectralUnit]:
+        return cast(list[SpectralUnit], list(self.units))
+
+    def forward(self, x: Tensor | Data, valid: Tensor | None = None) -> Tensor | Data:
+        """Y of X.
+
+        Args:
+            x: Feature map (B, C, *spatial) with one to three spatial axes, or a PyG ``Data`` or
+                ``Batch`` with node features (N, C). Its ``edge_index``, if it has one, is the
+                mask; without one every graph is fully connected.
+            valid: Shape (B, *spatial), bool: real positions of padded maps. The others get and
+                give no weight and do not enter the statistics of the norm.
+
+        Returns:
+            The same form, shape and memory format as ``x``.
+
+        Raises:
+            ValueError: If rank, channels or ``valid`` do not fit.
+            TypeError: If ``x`` is not floating point.
+        """
+        if isinstance(x, Data):
+            if valid is not None:
+                raise ValueError("a graph has no padding; pass valid with feature maps only.")
+            return self._on_graph(x)
+        self._check(x, valid)
+        return self._on_map(x, valid)
+
+    def _on_graph(self, graph: Data) -> Data:
+        result = copy.copy(graph)
+        as_map = graph_map(graph, self.channels)
+        if as_map.x.numel():
+            y = self._on_map(as_map.x, as_map.is_node, as_map.mask, as_map.node_set)
+            result.x = as_map.restore(y)
+        return result
+
+    def _on_map(
+        self,
+        x: Tensor,
+        valid: Tensor | None,
+        mask: Mask | None = None,
+        node_set: NodeSet | None = None,
+    ) -> Tensor:
+        is_valid = None if valid is None else valid.flatten(1)
+        for _ in range(self.recurrence):
+            nodes, size = flatten(x)
+            a = self.affinity(
+                nodes, size, is_valid, mask=mask, node_set=node_set, applications=self._order
+            )
+            for unit in self._units:
+                nodes, _ = flatten(x)
+                f = unflatten(unit.filtered(self.affinity, a, nodes, size, is_valid), size)
+                f = unit.bn(f) if valid is None else unit.bn(f, valid)
+                x = x + unit.activation(f)
+        return x
+
+    def affinity_of(self, x: Tensor, valid: Tensor | None = None) -> AffinityOperator:
+        """The normalised operator A of that input, in its first pass.
+
+        Args:
+            x: Feature map (B, C, *spatial).
+            valid: Shape (B, *spatial), bool.
+
+        Returns:
+            Operator of shape (B, N, N), (B, heads, N, N) with several heads, and (B, [groups,]
+            N·C_s, N·C_s) where nodes are (position, channel) pairs.
+
+        Example:
+            >>> import torch, snl_graph
+            >>> block = snl_graph.nonlocal_block("snl", 8)
+            >>> block.affinity_of(torch.randn(2, 8, 5, 7)).shape
+            torch.Size([2, 35, 35])
+        """
+        self._check(x, valid)
+        nodes, size = flatten(x)
+        is_valid = None if valid is None else valid.flatten(1)
+        return self.affinity(nodes, size, is_valid, applications=self._order)
+
+    @property
+    def _order(self) -> int:
+        """How often one A is applied."""
+        return sum(unit.filter.order for unit in self._units)
+
+    def _check(self, x: Tensor, valid: Tensor | None) -> None:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"x is a feature map or a PyG Data, got {type(x).__name__}.")
+        if not 3 <= x.dim() <= 5:
+            raise ValueError(
+                "x has shape (B, C, *spatial) with one to three spatial axes; got "
+                f"{tuple(x.shape)}. A single image needs a batch axis: x.unsqueeze(0)."
+            )
+        if x.shape[1] != self.channels:
+            raise ValueError(
+                f"this block takes {self.channels} channels, got x of shape {tuple(x.shape)} with "
+                f"{x.shape[1]}. Channels are axis 1."
+            )
+        weight = self._first_weight.weight
+        if not x.is_floating_point():
+            raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
+        if x.device != weight.device:
+            raise ValueError(
+                f"x is on {x.device}, the block on {weight.device}: block.to(x.device)."
+            )
+        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise TypeError(f"x is {x.dtype}, the block {weight.dtype}: block.to(x.dtype).")
+        if valid is not None and (
+            valid.dtype != torch.bool or valid.shape != (*x.shape[:1], *x.shape[2:])
+        ):
+            raise ValueError(
+                f"valid is boolean of shape {(x.shape[0], *x.shape[2:])}; got {valid.dtype} of "
+                f"shape {tuple(valid.shape)}."
+            )
+        if checks.are_requested():
+            checks.require_finite(x, "x")
+
+    def extra_repr(self) -> str:
+        recurrence = f", recurrence={self.recurrence}" if self.recurrence > 1 else ""
+        return f'"{self.name}", {self.channels}{recurrence}'

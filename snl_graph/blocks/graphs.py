@@ -1,0 +1,76 @@
+"""A PyG graph as a feature map, and back: how a block takes graphs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch_geometric.data import Data
+from torch_geometric.utils import to_dense_batch
+
+from snl_graph.kernels import NodeSet
+from snl_graph.masks import EdgeList, Mask
+
+
+@dataclass(frozen=True)
+class GraphMap:
+    """The nodes of a graph (or of a batch) as a map, padded where graphs differ in size.
+
+    Args:
+        x: Shape (B, C, *spatial).
+        is_node: Shape (B, *spatial), bool: positions that are nodes; None means all.
+        mask: Joined pairs, in place of the mask of the block; None means that of the block.
+        node_set: Which nodes belong together; None means those of one item of the map.
+    """
+
+    x: Tensor
+    is_node: Tensor | None = None
+    mask: Mask | None = None
+    node_set: NodeSet | None = None
+
+    def restore(self, y: Tensor) -> Tensor:
+        """Node features (N, C) of a map of the form of ``x``."""
+        nodes = y.flatten(2).mT  # (B, positions, C)
+        return nodes.flatten(0, 1) if self.is_node is None else nodes[self.is_node.flatten(1)]
+
+
+def graph_map(graph: Data, channels: int) -> GraphMap:
+    """The map of a graph: its edges are the mask; without edges every graph is joined in full.
+
+    A graph without edges that knows its ``grid_size`` becomes a map of that size.
+
+    Args:
+        graph: ``Data`` or ``Batch`` with x (N, C).
+        channels: C that the block takes.
+
+    Raises:
+        ValueError: If the features are missing or of another width.
+        TypeError: If the features are not floating point.
+    """
+    x = graph.x
+    if x is None or x.dim() != 2 or x.shape[1] != channels:
+        came = "none" if x is None else f"shape {tuple(x.shape)}"
+        raise ValueError(f"the graph needs node features x of shape (N, {channels}); got {came}.")
+    if not x.is_floating_point():
+        raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
+    if graph.edge_index is not None:
+        node_set = None
+        if graph.batch is not None:
+            node_set = NodeSet(batch=graph.batch, num_graphs=graph.num_graphs)
+        return GraphMap(x.T.unsqueeze(0), mask=EdgeList(graph.edge_index), node_set=node_set)
+    batch = torch.zeros_like(x[:, 0], dtype=torch.long) if graph.batch is None else graph.batch
+    dense, is_node = to_dense_batch(x, batch)  # (B, N, C), (B, N)
+    size = _common_grid(graph)
+    if size is not None:
+        return GraphMap(dense.mT.unflatten(-1, size))
+    return GraphMap(dense.mT, is_node)
+
+
+def _common_grid(graph: Data) -> tuple[int, ...] | None:
+    """The ``grid_size`` of all graphs of the batch, if it is known and the same."""
+    grid_size = graph.get("grid_size")
+    if grid_size is None:
+        return None
+    rows = torch.atleast_2d(torch.as_tensor(grid_size))
+    return tuple(rows[0].tolist()) if bool((rows == rows[0]).all()) else None

@@ -1,0 +1,93 @@
+"""Normalisation layers of a feature map (B, C, *spatial) that leave padded positions out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """Batch norm of maps of any dimension; padded positions do not enter its statistics."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() < 3:
+            raise ValueError(f"expected a map (B, C, *spatial), got {tuple(input.shape)}.")
+
+    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalised map; ``valid`` (B, *spatial) marks the positions that count."""
+        if valid is None or not self.training:
+            return super().forward(input)
+        axes = [0, *range(2, input.dim())]
+        mean, variance, count = _moments(input, valid, axes)
+        if self.track_running_stats:
+            self._track(mean.detach().flatten(), variance.detach().flatten(), count.flatten())
+        scaled = (input - mean) * (variance + self.eps).rsqrt()
+        return _affine(scaled.to(input.dtype), self.weight, self.bias)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        share: float | Tensor = self.momentum or 1 / self.num_batches_tracked.to(mean.dtype)
+        unbiased = variance * count / (count - 1).clamp(min=1)
+        self.running_mean.add_(share * (mean - self.running_mean))
+        self.running_var.add_(share * (unbiased - self.running_var))
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group norm of a map; padded positions do not enter its statistics."""
+
+    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalised map; ``valid`` (B, *spatial) marks the positions that count."""
+        if valid is None:
+            return super().forward(input)
+        grouped = input.unflatten(1, (self.num_groups, -1))
+        mean, variance, _ = _moments(grouped, valid.unsqueeze(1), list(range(2, grouped.dim())))
+        scaled = (grouped - mean) * (variance + self.eps).rsqrt()
+        return _affine(scaled.flatten(1, 2).to(input.dtype), self.weight, self.bias)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer norm over the channels of each position, so padding needs no care."""
+
+    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Normalised map."""
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
+
+
+class NoNorm(nn.Identity):
+    """No normalisation layer."""
+
+    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+        """The map itself."""
+        return input
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": BatchNorm,
+    "group": lambda channels: GroupNorm(math.gcd(32, channels), channels),
+    "layer": LayerNorm,
+    "none": lambda channels: NoNorm(),
+}
+"""Normalisation layers by name, of so many channels."""
+
+
+def _moments(x: Tensor, valid: Tensor, axes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean, variance and number of the values at valid positions; float32 at least."""
+    weight = valid.unsqueeze(1).expand_as(x)
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    count = weight.sum(axes, keepdim=True).clamp(min=1).to(x.dtype)
+    mean = x.where(weight, 0).sum(axes, keepdim=True) / count
+    variance = (x - mean).square().where(weight, 0).sum(axes, keepdim=True) / count
+    return mean, variance, count
+
+
+def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    if weight is None or bias is None:
+        return x
+    shape = (1, -1, *[1] * (x.dim() - 2))
+    return x * weight.view(shape) + bias.view(shape)

@@ -1,0 +1,16 @@
+"""Matrix products whose result lies in memory as the signal does."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def product(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
+    """``left @ right``; where ``like`` lies in memory as (*batch, C, N), so does the result.
+
+    The signal of a feature map (B, C, H, W) lies so: the next convolution and norm then find the
+    map as it was, without a copy.
+    """
+    if like.mT.is_contiguous() and not like.is_contiguous():
+        return (right.mT @ left.mT).mT
+    return left @ right
