@@ -16,6 +16,7 @@ LAYERS = [
     {"plotting", "environment"},
     {"spectral"},
     {"insert", "transforms"},
+    {"places"},
     {"conv"},
     {"blocks"},
     {"affinity"},
