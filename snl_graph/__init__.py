@@ -1,5 +1,13 @@
 """Spectral nonlocal blocks as graph filters: one operator, every block, any graph."""
 
+import warnings
+
+with warnings.catch_warnings():
+    # PyTorch Geometric scripts a class while it is imported, which PyTorch has begun to deprecate.
+    # A user of this library can do nothing about it.
+    warnings.filterwarnings("ignore", "`torch.jit.script` is deprecated", FutureWarning)
+    import torch_geometric  # noqa: F401
+
 from snl_graph.affinity import affinity
 from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
