@@ -14,6 +14,7 @@ from torch.utils.hooks import RemovableHandle
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.feature_extraction import create_feature_extractor
 
+from snl_graph.blocks import ROWS, NonlocalBlock
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
 
 CONV = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
@@ -63,37 +64,37 @@ def small_densenet() -> nn.Module:
     return torchvision.models.DenseNet(8, (2, 2), num_init_features=16)
 
 
-# Networks of torchvision and timm: (constructor, place, channels there).
-BACKBONES: dict[str, tuple[Callable[[], nn.Module], str, int]] = {
-    "resnet50": (torchvision.models.resnet50, "layer3.4", 1024),
-    "mobilenet_v3": (torchvision.models.mobilenet_v3_small, "features.8", 48),
-    "densenet": (small_densenet, "features.denseblock2", 32),
-    "timm_convnext": (lambda: timm.create_model("convnext_atto"), "stages.2", 160),
+# Networks of torchvision and timm, and a place in each.
+BACKBONES: dict[str, tuple[Callable[[], nn.Module], str]] = {
+    "resnet50": (torchvision.models.resnet50, "layer3.4"),
+    "mobilenet_v3": (torchvision.models.mobilenet_v3_small, "features.8"),
+    "densenet": (small_densenet, "features.denseblock2"),
+    "timm_convnext": (lambda: timm.create_model("convnext_atto"), "stages.2"),
 }
 
 
 @pytest.fixture(params=BACKBONES)
-def backbone(request: pytest.FixtureRequest) -> tuple[nn.Module, str, int]:
-    build, after, channels = BACKBONES[request.param]
-    return build().eval(), after, channels
+def backbone(request: pytest.FixtureRequest) -> tuple[nn.Module, str]:
+    build, after = BACKBONES[request.param]
+    return build().eval(), after
 
 
 @torch.no_grad()
-def test_a_backbone_with_an_identity_block_is_the_original_bit_for_bit(backbone) -> None:
-    model, after, channels = backbone
+def test_a_backbone_with_a_new_block_is_the_original_bit_for_bit(backbone) -> None:
+    model, after = backbone
     x = torch.randn(2, 3, 64, 64)
     expected, before = model(x), facts(model)
 
-    assert insert_block(model, after, Residual(channels, weight=0.0)) is model
+    assert insert_block(model, after) is model
     assert torch.equal(model(x), expected)
     state = model.state_dict()
     old = [key for key in state if key in set(before["keys"])]
     assert old == before["keys"]
     assert [as_bytes(state[key]) for key in old] == before["values"]
-    assert len(state) == len(old) + len(Residual(channels).state_dict())
-    assert list(inserted_blocks(model)) == [after]
+    block = inserted_blocks(model)[after]
+    assert len(state) == len(old) + len(block.state_dict())
 
-    nn.init.ones_(inserted_blocks(model)[after].bn.weight)
+    nn.init.ones_(block.units[0].bn.weight)
     assert not torch.equal(model(x), expected)  # so the block does run
     assert remove_blocks(model) is model
     assert torch.equal(model(x), expected)
@@ -102,30 +103,79 @@ def test_a_backbone_with_an_identity_block_is_the_original_bit_for_bit(backbone)
 
 @torch.no_grad()
 def test_a_backbone_with_a_block_is_copied_pickled_compiled_and_exported(backbone) -> None:
-    model, after, channels = backbone
-    x = torch.randn(2, 3, 64, 64)
-    insert_block(model, after, Residual(channels))
+    model, after = backbone
+    model.double()  # a traced program may multiply in another order
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
+    insert_block(model, after, "snl", zero_init=False)
     expected = model(x)
+    assert not torch.equal(remove_blocks(copy.deepcopy(model))(x), expected)
 
     fresh = copy.deepcopy(model)
     remove_blocks(fresh)
     for value in fresh.state_dict().values():
         value.zero_()
-    insert_block(fresh, after, Residual(channels))
+    insert_block(fresh, after, "snl", zero_init=False)
     fresh.load_state_dict(model.state_dict())
-    program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    torch._dynamo.reset()
-    for again in (
-        copy.deepcopy(model),
-        pickle.loads(pickle.dumps(model)),
-        fresh,
-        torch.compile(model, fullgraph=True, backend="eager"),
-        program.module(),
-    ):
+    for again in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), fresh):
         assert torch.equal(again(x), expected)
-    torch.testing.assert_close(
-        program.module()(x[:1].repeat(3, 1, 1, 1)), expected[:1].expand(3, -1)
-    )
+
+    torch._dynamo.reset()
+    compiled = torch.compile(model, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), expected)
+    program = torch.export.export(model, (x,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+    torch.testing.assert_close(program.module()(x), expected)
+    torch.testing.assert_close(program.module()(x[[0, 0, 1]]), expected[[0, 0, 1]])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ROWS)
+def test_every_row_starts_as_the_identity_and_runs_when_it_does_not(name: str) -> None:
+    x = torch.randn(2, 3, 6, 5)
+    net, other = small_net(), small_net()
+    expected = net(x)
+    assert torch.equal(insert_block(net, "stage", name)(x), expected)
+    expected = other(x)
+    changed = insert_block(other, "stage", name, zero_init=False)(x)
+    assert not torch.allclose(changed, expected)
+
+
+def test_a_new_block_learns_and_moves_the_output() -> None:
+    net = insert_block(small_net(), "stage").train()
+    x = torch.randn(2, 3, 6, 5)
+    net(x).square().sum().backward()
+    unit = inserted_blocks(net)["stage"].units[0]
+    assert unit.bn.weight.grad.abs().max() > 0
+    optimizer = torch.optim.SGD(net.parameters(), 0.1)
+    optimizer.step()
+    net(x).square().sum().backward()
+    assert all(w.weight.grad.abs().max() > 0 for w in unit.w.values())
+
+
+def test_overrides_go_to_the_block() -> None:
+    net = insert_block(small_net(), "stage", "gsnl", K=4, hidden_channels=6, heads=2)
+    unit = inserted_blocks(net)["stage"].units[0]
+    assert [w.weight.shape for w in unit.w.values()] == [(8, 6)] * 4
+    before = facts(net)
+    for overrides, message in (
+        ({"block": "snn"}, 'unknown block "snn". Did you mean "snl"'),
+        ({"block": "snl", "K": 4}, "fixed taps"),
+        ({"block": "snl", "activation": "relu"}, "zero_init"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            insert_block(net, "stage", **overrides)
+    with pytest.raises(TypeError, match="hiden_channels"):
+        insert_block(net, "stage", hiden_channels=4)
+    assert facts(net) == before
+
+
+def test_a_compiled_network_gives_the_gradients_of_the_block() -> None:
+    net = insert_block(small_net().double(), "stage", "snl", zero_init=False).train()
+    x = torch.randn(2, 3, 6, 5, dtype=torch.float64)
+    gradients = torch.autograd.grad(net(x).square().sum(), list(net.parameters()))
+    torch._dynamo.reset()
+    compiled = torch.compile(net, fullgraph=True, backend="aot_eager")
+    again = torch.autograd.grad(compiled(x).square().sum(), list(net.parameters()))
+    torch.testing.assert_close(again, gradients)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
@@ -575,6 +625,16 @@ def test_feature_extractors_see_the_output_of_the_block() -> None:
     expected = block(plain)
     assert torch.equal(IntermediateLayerGetter(net, {"layer3": "map"})(x)["map"], expected)
     traced = create_feature_extractor(net, {"layer3": "map"})
+    assert torch.equal(traced(x)["map"], expected)
+
+
+@torch.no_grad()
+def test_a_traced_feature_extractor_takes_named_blocks_as_leaves() -> None:
+    net = insert_block(torchvision.models.resnet18().eval(), "layer3", zero_init=False)
+    x = torch.randn(1, 3, 64, 64)
+    expected = IntermediateLayerGetter(net, {"layer3": "map"})(x)["map"]
+    leaves = {"leaf_modules": [NonlocalBlock]}
+    traced = create_feature_extractor(net, {"layer3": "map"}, tracer_kwargs=leaves)
     assert torch.equal(traced(x)["map"], expected)
 
 
