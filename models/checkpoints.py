@@ -1,0 +1,85 @@
+"""Read a checkpoint, and tell whether it belongs to a network, before anything is changed."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from models.recipe import Recipe
+
+
+class CheckpointError(ValueError):
+    """A checkpoint is missing, unreadable, or of another network."""
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint that ``models.train`` wrote; runs no code from the file.
+
+    Raises:
+        CheckpointError: If it is missing, corrupt, truncated, or not one of ours.
+    """
+    if not path.is_file():
+        raise CheckpointError(
+            f"no checkpoint at {path}; expected a file that models.train wrote, "
+            f"such as runs/digits/version_0/checkpoints/last.ckpt."
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(
+            f"{path} cannot be read as a checkpoint ({path.stat().st_size:,} bytes): it is "
+            f"corrupt, truncated or of another kind. Use another checkpoint of the run, or train again."
+        ) from error
+    if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= content.keys():
+        raise CheckpointError(
+            f"{path} is no checkpoint of models.train: expected the entries state_dict and "
+            f"hyper_parameters. Weights alone cannot be resumed or evaluated."
+        )
+    return content
+
+
+def recipe_of(content: dict[str, Any], path: Path) -> Recipe:
+    """The recipe that a checkpoint was trained with.
+
+    Raises:
+        CheckpointError: If it names none, or one that this version does not know.
+    """
+    try:
+        return Recipe.from_dict(content["hyper_parameters"]["recipe"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} holds no recipe that this version can read: {error}. "
+            f"Evaluate it with the version that wrote it."
+        ) from error
+
+
+def require_same_architecture(content: dict[str, Any], model: nn.Module, path: Path) -> None:
+    """Raise a :class:`CheckpointError` unless every weight of the checkpoint fits the model.
+
+    Args:
+        content: Of the checkpoint.
+        model: What the weights would be loaded into; it is not changed.
+        path: Of the checkpoint, for the error.
+    """
+    theirs = {key: tuple(value.shape) for key, value in content["state_dict"].items()}
+    ours = {key: tuple(value.shape) for key, value in model.state_dict().items()}
+    if theirs == ours:
+        return
+    facts = []
+    for key in sorted(theirs.keys() | ours.keys()):
+        if theirs.get(key) != ours.get(key):
+            facts.append(
+                f"{key}: {theirs.get(key, 'absent')} there, {ours.get(key, 'absent')} here"
+            )
+    more = f"; and {len(facts) - 3} more" if len(facts) > 3 else ""
+    trained = recipe_of(content, path)
+    place = f' with "{trained.block}" after {", ".join(trained.after)}' if trained.block else ""
+    raise CheckpointError(
+        f"{path} is of another architecture: {trained.network}{place} on {trained.dataset}. "
+        f"{'; '.join(facts[:3])}{more}. Resume with the recipe it was trained with; "
+        f"nothing was changed."
+    )

@@ -1,0 +1,86 @@
+"""Measure a checkpoint: ``python -m models.evaluate CKPT [options]``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ArgumentParser
+from lightning import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from rich.console import Console
+
+from models.checkpoints import read_checkpoint, recipe_of, require_same_architecture
+from models.data import ImageDataModule
+from models.entry import devices_of, errors_on_one_line, print_results, quiet
+from models.training import Classifier
+
+PROGRAM = "python -m models.evaluate"
+
+
+def evaluate(
+    checkpoint: Path,
+    data: Path = Path("data"),
+    download: bool = False,
+    accelerator: str = "auto",
+    devices: str = "1",
+    batch_size: int | None = None,
+) -> dict[str, float]:
+    """Top-1 and Top-5 accuracy and loss of a checkpoint on the test part of its data set.
+
+    Args:
+        checkpoint: A file that models.train wrote; it tells its network and data set.
+        data: Folder that holds the data sets.
+        download: Fetch missing data.
+        accelerator: "cpu", "gpu", "mps" or "auto".
+        devices: How many, a list, or "auto". With more than one, the last batches are filled up
+            with images seen before, as Lightning does; one device counts each image once.
+        batch_size: Images at a time; by default that of the training.
+
+    Returns:
+        ``test_top1``, ``test_top5`` (fractions of 1) and ``test_loss``.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        DataFileError: If a data file is missing or corrupt.
+    """
+    content = read_checkpoint(checkpoint)
+    recipe = recipe_of(content, checkpoint)
+    model = Classifier(recipe)
+    require_same_architecture(content, model, checkpoint)
+    model.load_state_dict(content["state_dict"])
+    module = ImageDataModule(
+        recipe.dataset, data, batch_size=batch_size or recipe.batch_size, download=download
+    )
+    trainer = Trainer(
+        accelerator=accelerator,
+        devices=devices_of(devices),
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[RichProgressBar()],
+        enable_model_summary=False,
+    )
+    (metrics,) = trainer.test(model, datamodule=module, verbose=False)
+    found = {name: float(value) for name, value in metrics.items()}
+    print_results(
+        Console(),
+        f"{recipe.network} on {recipe.dataset}, test part",
+        model,
+        found,
+        {"epochs trained": str(content["epoch"] + 1), "checkpoint": str(checkpoint)},
+    )
+    return found
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Command line."""
+    parser = ArgumentParser(prog=PROGRAM, description="Measure a checkpoint on the test part.")
+    parser.add_function_arguments(evaluate, as_positional=True)
+    with quiet(), errors_on_one_line(PROGRAM):
+        chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))
+        evaluate(**chosen.as_dict())
+
+
+if __name__ == "__main__":
+    main()

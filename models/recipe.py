@@ -1,0 +1,128 @@
+"""A recipe: everything that decides a training run, as one YAML file holds it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from models.data import DATASETS
+from models.networks import NETWORKS
+from models.schedules import OPTIMIZERS, SCHEDULES
+from snl_graph.names import lookup
+
+RECIPES = Path(__file__).parent / "recipes"
+BlockOption = int | float | bool | str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Network, blocks, data and schedule of one run.
+
+    Args:
+        network: Name in the table of networks.
+        dataset: Name in the table of data sets.
+        block: Block to insert ("snl", "nl", ...); null for none.
+        after: Submodules of the network that get a block each.
+        block_options: Further arguments of the block, e.g. ``reduction: 4``.
+        zero_init: Whether a block starts as the identity; for pretrained networks.
+        epochs: Passes over the training part.
+        batch_size: Images a step and device.
+        optimizer: "sgd" (Nesterov off) or "adamw".
+        learning_rate: At the end of the warm-up.
+        momentum: Of SGD.
+        weight_decay: On every parameter.
+        schedule: "multi_step" or "cosine".
+        warmup_epochs: Linear warm-up from zero.
+        milestones: Epochs after which multi_step multiplies the learning rate by ``gamma``.
+        gamma: That factor.
+        crop_padding: Random crop after padding by so many pixels; 0 for none.
+        flip: Random mirror image.
+        seed: Of weights, order and augmentation.
+
+    Raises:
+        ValueError: If a name is unknown or a number out of its range.
+
+    Example:
+        >>> Recipe(network="preresnet8", dataset="digits", epochs=2).schedule
+        'multi_step'
+    """
+
+    network: str
+    dataset: str
+    block: str | None = None
+    after: tuple[str, ...] = ()
+    block_options: dict[str, BlockOption] = field(default_factory=dict)
+    zero_init: bool = False
+    epochs: int = 10
+    batch_size: int = 128
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "multi_step"
+    warmup_epochs: float = 0
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    crop_padding: int = 0
+    flip: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        lookup(NETWORKS, self.network, "network")
+        lookup(DATASETS, self.dataset, "data set")
+        lookup(OPTIMIZERS, self.optimizer, "optimizer")
+        lookup(SCHEDULES, self.schedule, "schedule")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("crop_padding", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0; got {self.learning_rate}.")
+        if not 0 <= self.warmup_epochs <= self.epochs:
+            raise ValueError(
+                f"warmup_epochs must lie in 0 .. epochs = {self.epochs}; got {self.warmup_epochs}."
+            )
+        if self.block is not None and not self.after:
+            raise ValueError(
+                f'block "{self.block}" has no place in the network. Name one, for instance '
+                f"after: [layer1.0], or leave block empty."
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionary, lists in place of tuples, as YAML and checkpoints hold it."""
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Recipe:
+        """The recipe that :meth:`to_dict` wrote."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def recipe_path(name: str) -> Path:
+    """File of a recipe given by its path or by its name in ``models/recipes``.
+
+    Raises:
+        FileNotFoundError: If a path to a YAML file was given and there is no such file.
+        ValueError: If there is no recipe of that name; lists the choices. Also if the file holds
+            an unknown key, or is no mapping.
+    """
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise FileNotFoundError(f"no recipe at {path}; expected a YAML file.")
+    else:
+        path = lookup({p.stem: p for p in sorted(RECIPES.glob("*.yaml"))}, name, "recipe")
+    try:
+        keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML file: {error}") from error
+    if not isinstance(keys, dict):
+        raise ValueError(f"{path} must hold `key: value` lines; it holds {keys!r}.")
+    choices = {recipe_field.name: None for recipe_field in dataclasses.fields(Recipe)}
+    for key in keys:
+        lookup(choices, str(key), f"key in {path}:")
+    return path

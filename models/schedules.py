@@ -1,0 +1,66 @@
+"""Optimisers and learning-rate schedules by name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from models.recipe import Recipe
+
+
+def _sgd(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.SGD(
+        parameters,
+        lr=recipe.learning_rate,
+        momentum=recipe.momentum,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def _adamw(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+OPTIMIZERS: dict[str, Callable[[Iterable[nn.Parameter], Recipe], torch.optim.Optimizer]] = {
+    "sgd": _sgd,
+    "adamw": _adamw,
+}
+
+
+def _multi_step(epoch: float, recipe: Recipe) -> float:
+    passed = sum(epoch >= milestone for milestone in recipe.milestones)
+    return float(recipe.gamma**passed)
+
+
+def _cosine(epoch: float, recipe: Recipe) -> float:
+    length = max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    progress = min(max(epoch - recipe.warmup_epochs, 0) / length, 1)
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+SCHEDULES: dict[str, Callable[[float, Recipe], float]] = {
+    "multi_step": _multi_step,
+    "cosine": _cosine,
+}
+
+
+def learning_rate_factor(epoch: float, recipe: Recipe) -> float:
+    """Learning rate after ``epoch`` epochs (a fraction within one), relative to the recipe's.
+
+    min(1, epoch / warmup_epochs) times the schedule's own factor: ``gamma`` to the number of
+    milestones passed, or half a cosine over the epochs after the warm-up.
+
+    Example:
+        >>> from models.recipe import Recipe
+        >>> recipe = Recipe("preresnet8", "digits", epochs=300, warmup_epochs=10,
+        ...                 milestones=(150, 250))
+        >>> [round(learning_rate_factor(epoch, recipe), 4) for epoch in (0, 5, 10, 149.9, 150, 250)]
+        [0.0, 0.5, 1.0, 1.0, 0.1, 0.01]
+    """
+    warm_up = min(1.0, epoch / recipe.warmup_epochs) if recipe.warmup_epochs else 1.0
+    return warm_up * SCHEDULES[recipe.schedule](epoch, recipe)

@@ -1,0 +1,120 @@
+"""A classifier as Lightning trains it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from models.data import DATASETS
+from models.networks import build_network
+from models.recipe import Recipe
+from models.schedules import OPTIMIZERS, learning_rate_factor
+from snl_graph.insert import insert_block
+
+
+def network_of(recipe: Recipe) -> nn.Module:
+    """The recipe's network with its blocks.
+
+    Raises:
+        ValueError: If a name, a position or an option of the block is unknown.
+    """
+    spec = DATASETS[recipe.dataset]
+    network = build_network(
+        recipe.network, in_channels=spec.in_channels, num_classes=spec.num_classes
+    )
+    if recipe.block is None:
+        return network
+    example = torch.zeros(2, spec.in_channels, spec.size, spec.size)
+    for position in recipe.after:
+        insert_block(
+            network,
+            after=position,
+            block=recipe.block,
+            example=example,
+            zero_init=recipe.zero_init,
+            **recipe.block_options,
+        )
+    return network
+
+
+class Classifier(LightningModule):
+    """Network, cross-entropy, accuracies, optimiser and schedule of a recipe.
+
+    Logs ``train_loss`` and ``learning_rate`` at each logging step, and ``test_loss``,
+    ``test_top1`` and, with more than five classes, ``test_top5`` (fractions of 1) each epoch.
+
+    Args:
+        recipe: The recipe; kept as a hyper-parameter, so that a checkpoint tells its network.
+        network: Network to train in place of the recipe's own.
+
+    Shapes:
+        (B, C, H, W) → (B, classes).
+    """
+
+    def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
+        super().__init__()
+        self.save_hyperparameters({"recipe": recipe.to_dict()})
+        self.recipe = recipe
+        self.network = network_of(recipe) if network is None else network
+        classes = DATASETS[recipe.dataset].num_classes
+        top = (1, 5) if classes > 5 else (1,)
+        self.accuracy = MetricCollection(
+            {f"test_top{k}": MulticlassAccuracy(classes, top_k=k, average="micro") for k in top}
+        )
+        self.loss = MeanMetric()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Class scores of the images."""
+        scores: Tensor = self.network(images)
+        return scores
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
+        """Cross-entropy of one batch."""
+        images, classes = batch
+        loss = nn.functional.cross_entropy(self(images), classes)
+        self.log("train_loss", loss, prog_bar=True)
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """Accuracies and loss of one batch of the test part."""
+        images, classes = batch
+        scores = self(images)
+        self.accuracy.update(scores, classes)
+        self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the epoch gave, over all devices."""
+        self.log_dict(self.accuracy.compute(), prog_bar=True)
+        self.log("test_loss", self.loss.compute())
+        self.accuracy.reset()
+        self.loss.reset()
+
+    def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """As in validation: both see the test part."""
+        self.validation_step(batch, index)
+
+    def on_test_epoch_end(self) -> None:
+        """As after validation."""
+        self.on_validation_epoch_end()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Optimiser, and the schedule at every step."""
+        optimizer = OPTIMIZERS[self.recipe.optimizer](self.parameters(), self.recipe)
+        steps = self.trainer.estimated_stepping_batches
+        per_epoch = max(int(steps) / self.recipe.epochs, 1)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            # The first step of a warm-up is not of length zero.
+            lambda step: (
+                learning_rate_factor((step + 1) / per_epoch, self.recipe)
+                if step < self.recipe.warmup_epochs * per_epoch
+                else learning_rate_factor(step / per_epoch, self.recipe)
+            ),
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
