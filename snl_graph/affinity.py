@@ -157,6 +157,8 @@ def _grid_size(
                 f"mask {mask} needs the spatial size of the {targets} positions: size=(H, W)."
             )
         return (targets,)
+    if any(length < 1 for length in size):
+        raise ValueError(f"size holds whole lengths ≥ 1, e.g. (H, W); got {tuple(size)}.")
     if num_positions(size) != targets:
         raise ValueError(
             f"size {tuple(size)} has {num_positions(size)} positions, but phi has {targets} nodes."
@@ -171,4 +173,9 @@ def _check_valid(valid: Tensor | None, factor: Tensor, name: str) -> None:
         raise ValueError(
             f"{name} is boolean of shape {tuple(factor.shape[:-1])}; got {valid.dtype} of shape "
             f"{tuple(valid.shape)}."
+        )
+    if valid.device != factor.device:
+        raise ValueError(
+            f"{name} is on {valid.device}, the features are on {factor.device}. "
+            f"Move it: {name}.to(phi.device)."
         )

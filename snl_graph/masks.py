@@ -7,7 +7,7 @@ they trace and never synchronise a device.
 
 from __future__ import annotations
 
-import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -113,16 +113,28 @@ class Window(Mask):
             raise ValueError(f"a window needs a whole radius ≥ 0 in pixels, got {radius!r}.")
         self.radius = radius
 
-    def _axis_pairs(self, length: int) -> list[tuple[int, int]]:
-        pairs = itertools.product(range(length), repeat=2)
-        return [(target, source) for target, source in pairs if abs(target - source) <= self.radius]
+    def _num_pairs(self, length: int) -> int:
+        """How many pairs one axis has."""
+        reach = min(self.radius, length - 1)
+        return length * (2 * reach + 1) - reach * (reach + 1)
+
+    def _axis_pairs(self, length: int, device: torch.device | None) -> tuple[Tensor, Tensor]:
+        """Source and target of the pairs of one axis, each (E_axis,), ordered by target."""
+        node = torch.arange(length, device=device)
+        first = (node - self.radius).clamp(min=0)
+        count = (node + self.radius).clamp(max=length - 1) - first + 1
+        total = self._num_pairs(length)
+        target = node.repeat_interleave(count, output_size=total)  # told, so it need not wait
+        before = count.cumsum(0) - count
+        step = torch.arange(total, device=device) - before[target]
+        return first[target] + step, target
 
     def edges(self, size: Size, device: torch.device | None = None) -> Tensor:
         target = source = torch.zeros(1, dtype=torch.long, device=device)
         for length in size:
-            pairs = torch.tensor(self._axis_pairs(length), device=device)  # (E_axis, 2)
-            target = (target[:, None] * length + pairs[:, 0]).flatten()
-            source = (source[:, None] * length + pairs[:, 1]).flatten()
+            axis_source, axis_target = self._axis_pairs(length, device)
+            source = (source[:, None] * length + axis_source).flatten()
+            target = (target[:, None] * length + axis_target).flatten()
         return torch.stack([source, target])
 
     def matrix(self, size: Size, device: torch.device | None = None) -> Tensor:
@@ -132,11 +144,7 @@ class Window(Mask):
         return torch.stack(inside).all(dim=0)
 
     def num_edges(self, size: Size) -> int:
-        count = 1
-        for length in size:
-            reach = min(self.radius, length - 1)
-            count *= length * (2 * reach + 1) - reach * (reach + 1)
-        return count
+        return math.prod(self._num_pairs(length) for length in size)
 
     def __repr__(self) -> str:
         return f"Window({self.radius})"
@@ -236,7 +244,8 @@ def as_mask(mask: Mask | str | Tensor) -> Mask:
 
     Args:
         mask: ``"full"``, ``"criss_cross"``, ``"window:R"``, a :class:`Mask`, a boolean tensor
-            (N, N), or an ``edge_index`` (2, E).
+            (N, N), or an ``edge_index`` (2, E). A tensor is looked through at every call, which
+            synchronises a device; in a network make ``EdgeList(edge_index)`` once and pass that.
 
     Raises:
         ValueError: If the name is unknown or the tensor is neither form.
@@ -251,7 +260,7 @@ def as_mask(mask: Mask | str | Tensor) -> Mask:
         return BooleanMatrix(mask) if mask.dtype == torch.bool else EdgeList(mask)
     if isinstance(mask, str) and mask.startswith("window:"):
         radius = mask.removeprefix("window:")
-        if not radius.isdigit():
+        if not radius.isdecimal():
             raise ValueError(f'write a window as "window:R" with a whole R ≥ 0; got "{mask}".')
         return Window(int(radius))
     return lookup({**MASKS, "window:R": Full}, mask, "mask")()

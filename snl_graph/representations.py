@@ -22,8 +22,13 @@ from snl_graph.operators import (
 )
 from snl_graph.operators.diagonal import accumulation_dtype
 
-EDGE_COST = 6.0
-"""Cost of a weight on an edge in weights of a matrix, measured: see ``docs/operator.md``."""
+
+def edge_cost(width: int) -> float:
+    """Cost of an edge in entries of a matrix, for ``width`` channels: see ``docs/operator.md``.
+
+    A message moves all its channels through memory; an entry of a matrix waits in the cache.
+    """
+    return 2 + width / 4
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class Pairs:
     def precise_features(self) -> tuple[Tensor, Tensor]:
         """The same in float32 at least, for scores that half precision cannot hold."""
         dtype = accumulation_dtype(self.phi.dtype)
-        return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), self.nodes)
+        with torch.autocast(device_type=self.phi.device.type, enabled=False):
+            return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), self.nodes)
 
     def joined(self) -> Tensor | None:
         """Which pairs [i, j] have a weight, broadcastable to (*batch, N, N'); None means all."""
@@ -76,15 +82,15 @@ class Pairs:
 def _build_factored(pairs: Pairs) -> AffinityOperator:
     phi, psi = pairs.features()
     if pairs.valid is not None:
-        phi = phi * pairs.valid.unsqueeze(-1)
+        phi = phi.masked_fill(~pairs.valid.unsqueeze(-1), 0)
     if pairs.source_valid is not None:
-        psi = psi * pairs.source_valid.unsqueeze(-1)
+        psi = psi.masked_fill(~pairs.source_valid.unsqueeze(-1), 0)
     return FactoredOperator(phi, psi, is_nonnegative=pairs.kernel.is_nonnegative)
 
 
 def _build_dense(pairs: Pairs) -> AffinityOperator:
+    phi, psi = pairs.precise_features()
     with torch.autocast(device_type=pairs.phi.device.type, enabled=False):
-        phi, psi = pairs.precise_features()
         scores = phi @ psi.mT
     joined = pairs.joined()
     if pairs.kernel.is_exponential:
@@ -138,7 +144,7 @@ def edge_operator(
         return LogEdgeOperator(edge_index, logits, shape, dtype)
     weight = kernel.link(scores)
     if is_joined is not None:
-        weight = weight * is_joined
+        weight = weight.masked_fill(~is_joined, 0)
     return EdgeOperator(edge_index, weight, shape, is_nonnegative=kernel.is_nonnegative)
 
 
@@ -193,8 +199,8 @@ def choose(
     - Full mask and inner-product kernel: p applications of the factored form cost 4·N·r·C·p (twice
       that when symmetrised), those of the dense form 2·N²·r to write A down and 2·N²·C·p to apply
       it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)).
-    - Sparse mask: ``edges`` when E weights on edges, each ``EDGE_COST`` times as dear as one in a
-      matrix, are cheaper than N².
+    - Sparse mask: ``edges`` when E edges, each :func:`edge_cost` times as dear as an entry of a
+      matrix, are cheaper than N² entries.
     - ``dense`` otherwise.
 
     While a program is exported its sizes are symbols, and the choice must be right at every N:
@@ -217,7 +223,8 @@ def choose(
         return "factored" if has_factors else "dense"
     targets, sources = shape
     if not mask.is_full:
-        return "edges" if mask.num_edges(size) * EDGE_COST <= targets * sources else "dense"
+        edges = mask.num_edges(size) * edge_cost(width)
+        return "edges" if edges <= targets * sources else "dense"
     if not has_factors:
         return "dense"
     factored_cost = (2 if is_symmetric else 1) * (targets + sources) * width * applications

@@ -42,7 +42,10 @@ class Monomial(Basis):
             yield power
 
     def responses(self, lambdas: Tensor, count: int) -> Tensor:
-        return (1 - lambdas)[:, None] ** torch.arange(count, device=lambdas.device)
+        powers = [torch.ones_like(lambdas)]  # multiplied out: a complex 0**0 is NaN in torch
+        for _ in range(1, count):
+            powers.append(powers[-1] * (1 - lambdas))
+        return torch.stack(powers, dim=1)
 
 
 class Chebyshev(Basis):

@@ -34,6 +34,11 @@ class Concatenation(Kernel):
         nn.init.xavier_uniform_(self.weight)
 
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:
+        if phi.shape[-1] != self.weight.shape[1]:
+            raise ValueError(
+                f"this kernel weighs {self.weight.shape[1]} channels, but phi and psi have "
+                f"{phi.shape[-1]}. Make it with channels={phi.shape[-1]}."
+            )
         phi_weight, psi_weight = self.weight.to(phi.dtype)
         phi_score = (phi @ phi_weight).unsqueeze(-1)
         psi_score = (psi @ psi_weight).unsqueeze(-1)

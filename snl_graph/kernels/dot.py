@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from snl_graph.kernels.base import InnerProductKernel
@@ -43,8 +42,9 @@ class SignedDot(InnerProductKernel):
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:
         if not isinstance(self.scale, str):
             return phi, psi if self.scale == 1 else psi * self.scale
-        count = torch.as_tensor(nodes.count(psi), dtype=psi.dtype, device=psi.device)
-        return phi, psi / (count if self.scale == "1/n" else count.sqrt())
+        count = nodes.count(psi)  # float32 at least where a tensor: float16 ends at 65504 nodes
+        divisor = count if self.scale == "1/n" else count**0.5
+        return phi, (psi / divisor).to(psi.dtype)
 
     def extra_repr(self) -> str:
         return f"scale={self.scale!r}"

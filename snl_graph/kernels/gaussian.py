@@ -52,6 +52,9 @@ class RBF(ExponentialKernel):
 
     .. math:: -γ‖φ-ψ‖² = ⟨[√{2γ} φ, -γ‖φ‖², 1], [√{2γ} ψ, 1, -γ‖ψ‖²]⟩
 
+    The mean of Ψ is taken from both first: distances stay, and features far from the origin no
+    longer lose them to the rounding of their squares.
+
     Args:
         gamma: γ > 0, one over squared units of the features.
 
@@ -66,6 +69,8 @@ class RBF(ExponentialKernel):
         self.gamma = gamma
 
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:
+        center = nodes.mean(psi.detach())  # a constant, for distances do not depend on it
+        phi, psi = phi - center, psi - center
         width = (2 * self.gamma) ** 0.5
         phi_norm = -self.gamma * phi.square().sum(-1, keepdim=True)
         psi_norm = -self.gamma * psi.square().sum(-1, keepdim=True)

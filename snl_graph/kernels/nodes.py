@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
+from snl_graph.operators.diagonal import accumulation_dtype
+
 
 @dataclass(frozen=True)
 class NodeSet:
@@ -26,7 +28,9 @@ class NodeSet:
     def softmax(self, values: Tensor) -> Tensor:
         """Softmax over the nodes of each item, (*batch, N, r); nodes that are not valid get 0."""
         if self.batch is not None:
-            return softmax(values, self.batch, num_nodes=self.num_graphs, dim=-2)
+            precise = values.to(accumulation_dtype(values.dtype))
+            weights = softmax(precise, self.batch, num_nodes=self.num_graphs, dim=-2)
+            return weights.to(values.dtype)
         if self.valid is None:
             return values.softmax(dim=-2)
         is_valid = self.valid.unsqueeze(-1)
@@ -35,10 +39,20 @@ class NodeSet:
         return values.masked_fill(~is_valid, floor).softmax(dim=-2) * is_valid
 
     def count(self, values: Tensor) -> Tensor | int:
-        """Number of nodes beside each node, broadcastable to (*batch, N, r)."""
+        """Number of nodes of each node's item, broadcastable to (*batch, N, r)."""
+        dtype = accumulation_dtype(values.dtype)
         if self.batch is not None:
-            ones = torch.ones_like(self.batch)
+            ones = torch.ones_like(self.batch, dtype=dtype)
             return scatter(ones, self.batch, dim_size=self.num_graphs)[self.batch].unsqueeze(-1)
         if self.valid is not None:
-            return self.valid.sum(-1).clamp(min=1)[..., None, None]
+            return self.valid.sum(-1, dtype=dtype).clamp(min=1)[..., None, None]
         return values.shape[-2]
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over the nodes of each node's item, broadcastable to (*batch, N, r)."""
+        if self.batch is not None:
+            means = scatter(values, self.batch, dim=-2, dim_size=self.num_graphs, reduce="mean")
+            return means.index_select(-2, self.batch)
+        if self.valid is not None:
+            values = values.masked_fill(~self.valid.unsqueeze(-1), 0)
+        return values.sum(-2, keepdim=True) / self.count(values)

@@ -204,5 +204,8 @@ class ScaledOperator(AffinityOperator):
 
 
 def scale_rows(z: Tensor, scale: Diagonal | None) -> Tensor:
-    """diag(scale) z in the dtype of z, shape (*batch, N, C)."""
-    return z if scale is None else z * scale.values.unsqueeze(-1).to(z.dtype)
+    """diag(scale) z in the dtype of z, shape (*batch, N, C).
+
+    Multiplied before it is cast: a scale of 1e-6 alone is nearly lost in half precision.
+    """
+    return z if scale is None else (z * scale.values.unsqueeze(-1)).to(z.dtype)

@@ -56,11 +56,11 @@ class DenseOperator(AffinityOperator):
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> DenseOperator:
         matrix = self.matrix
         if left is not None:
-            matrix = matrix * left.values.unsqueeze(-1).to(self.dtype)
+            matrix = matrix * left.values.unsqueeze(-1)
         if right is not None:
-            matrix = matrix * right.values.unsqueeze(-2).to(self.dtype)
+            matrix = matrix * right.values.unsqueeze(-2)
         return DenseOperator(
-            matrix,
+            matrix.to(self.dtype),
             is_symmetric=self.is_symmetric and left is right,
             is_nonnegative=self.is_nonnegative,
         )
@@ -117,11 +117,13 @@ class LogDenseOperator(AffinityOperator):
     def _transposed(self) -> LogDenseOperator:
         return LogDenseOperator(self.logits.mT, self.dtype)
 
-    def scaled(self, left: Diagonal | None, right: Diagonal | None) -> DenseOperator:
+    def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         shifted = self.logits
         for scale, axis in ((left, -1), (right, -2)):
-            if scale is not None:
-                shifted = shifted + _logs(scale).unsqueeze(axis)
+            if isinstance(scale, LogDiagonal):
+                shifted = shifted + scale.logs.unsqueeze(axis)
+            elif scale is not None:  # a number that may be 0 or negative has no logarithm
+                return super().scaled(left, right)
         return DenseOperator(shifted.exp().to(self.dtype), is_nonnegative=True)
 
     def to_dense(self) -> Tensor:
@@ -129,9 +131,13 @@ class LogDenseOperator(AffinityOperator):
 
 
 def bounded_exp(logits: Tensor, terms: int, dtype: torch.dtype) -> Tensor:
-    """exp(logits) in ``dtype``, cut where a sum of ``terms`` of them would overflow."""
-    bound = math.log(torch.finfo(dtype).max) - math.log(max(terms, 1)) - 1
-    return logits.clamp(max=bound).exp().to(dtype)
+    """exp(logits) in ``dtype``, cut at its largest number and where ``terms`` of them overflow.
+
+    Sums are taken in float32 at least, so they do not bound half precision any lower.
+    """
+    sum_bound = math.log(torch.finfo(accumulation_dtype(dtype)).max) - math.log(max(terms, 1)) - 1
+    bound = min(sum_bound, math.log(torch.finfo(dtype).max))
+    return logits.clamp(max=bound).exp().clamp(max=torch.finfo(dtype).max).to(dtype)
 
 
 def _log_sum_exp(logits: Tensor) -> Tensor:
@@ -139,7 +145,3 @@ def _log_sum_exp(logits: Tensor) -> Tensor:
     is_empty = (logits == -torch.inf).all(-1, keepdim=True)
     sums = torch.logsumexp(torch.where(is_empty, 0, logits), -1)
     return torch.where(is_empty.squeeze(-1), -torch.inf, sums)
-
-
-def _logs(scale: Diagonal) -> Tensor:
-    return scale.logs if isinstance(scale, LogDiagonal) else scale.values.log()

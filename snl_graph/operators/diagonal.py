@@ -46,10 +46,10 @@ class LinearDiagonal(Diagonal):
         return self._values
 
     def power(self, exponent: float) -> LinearDiagonal:
-        is_positive = self._values != 0  # a negative value goes on to NaN, never to 0
+        is_nonzero = self._values != 0  # a negative value goes on to NaN, never to 0
         # Masked before the power and after: one `where` alone gives NaN gradients at 0.
-        safe = torch.where(is_positive, self._values, 1)
-        return LinearDiagonal(torch.where(is_positive, safe**exponent, 0))
+        safe = torch.where(is_nonzero, self._values, 1)
+        return LinearDiagonal(torch.where(is_nonzero, safe**exponent, 0))
 
     def mean(self, other: Diagonal) -> LinearDiagonal:
         return LinearDiagonal((self._values + other.values) / 2)
@@ -72,8 +72,10 @@ class LogDiagonal(Diagonal):
     def mean(self, other: Diagonal) -> LogDiagonal:
         if not isinstance(other, LogDiagonal):
             raise TypeError("a LogDiagonal can only be averaged with another LogDiagonal.")
-        is_zero = (self.logs == -torch.inf) & (other.logs == -torch.inf)
-        # logaddexp(−∞, −∞) is −∞ with a NaN gradient: replaced before, restored after.
-        mine, theirs = (torch.where(is_zero, 0, logs) for logs in (self.logs, other.logs))
-        total = torch.logaddexp(mine, theirs) - math.log(2)
-        return LogDiagonal(torch.where(is_zero, -torch.inf, total))
+        # Written out, for torch.logaddexp has NaN derivatives where an argument is −∞.
+        peak = torch.maximum(self.logs, other.logs).detach()
+        is_zero = peak == -torch.inf
+        peak = torch.where(is_zero, 0, peak)
+        total = (self.logs - peak).exp() + (other.logs - peak).exp()
+        logs = torch.where(is_zero, 1, total).log() + peak - math.log(2)
+        return LogDiagonal(torch.where(is_zero, -torch.inf, logs))

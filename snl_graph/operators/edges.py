@@ -29,6 +29,8 @@ class EdgeOperator(AffinityOperator):
         shape: (N targets, N' sources).
         is_mirrored: Whether every edge counts in both directions.
         is_nonnegative: Whether the weights are known to be non-negative.
+        is_symmetric: Whether the edges as listed are known to be symmetric, every edge beside its
+            reverse of the same weight; a mirrored operator always is.
 
     Cost: time O(E·C) an application, memory O(E·C) for the messages.
 
@@ -49,60 +51,79 @@ class EdgeOperator(AffinityOperator):
         *,
         is_mirrored: bool = False,
         is_nonnegative: bool = False,
+        is_symmetric: bool = False,
     ) -> None:
         self.edge_index, self.weight = edge_index, weight
         self.shape = torch.Size((*weight.shape[:-1], *shape))
         self.dtype, self.device = weight.dtype, weight.device
-        self.is_symmetric = is_mirrored
+        self.is_mirrored = is_mirrored
+        self.is_symmetric = is_mirrored or is_symmetric
         self.is_nonnegative = is_nonnegative
 
     def apply(self, z: Tensor) -> Tensor:
         source, target = self.edge_index[0], self.edge_index[1]
         product = self._propagate(source, target, self.shape[-2], z)
-        if self.is_symmetric:
+        if self.is_mirrored:
             product = product + self._propagate(target, source, self.shape[-1], z)
         return product
 
     def _propagate(self, source: Tensor, target: Tensor, num_targets: int, z: Tensor) -> Tensor:
         messages = self.weight.unsqueeze(-1) * z.index_select(-2, source)
-        return scatter(messages, target, dim=-2, dim_size=num_targets, reduce="sum")
+        # Many small terms one after the other: a sum in half precision would stand still.
+        terms = messages.to(accumulation_dtype(messages.dtype))
+        sums = scatter(terms, target, dim=-2, dim_size=num_targets, reduce="sum")
+        return sums.to(messages.dtype)
 
     def row_sums(self) -> Diagonal:
         weight = self.weight.to(accumulation_dtype(self.dtype))
         source, target = self.edge_index[0], self.edge_index[1]
         sums = scatter(weight, target, dim=-1, dim_size=self.shape[-2], reduce="sum")
-        if self.is_symmetric:
+        if self.is_mirrored:
             sums = sums + scatter(weight, source, dim=-1, dim_size=self.shape[-1], reduce="sum")
         return LinearDiagonal(sums)
 
     def _transposed(self) -> EdgeOperator:
-        return self._with(self.weight, self.edge_index.flip(0), self.shape[:-3:-1])
+        return self._with(self.weight, self.edge_index.flip(0), (self.shape[-1], self.shape[-2]))
 
     def symmetrized(self) -> EdgeOperator:
         require_square(self)
         return self if self.is_symmetric else self._with(self.weight / 2, is_mirrored=True)
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
-        if self.is_symmetric and left is not right:
+        if self.is_mirrored and left is not right:
             return super().scaled(left, right)
         weight = self.weight
         for scale, end in ((left, 1), (right, 0)):
             if scale is not None:
-                at_edges = scale.values.index_select(-1, self.edge_index[end])
-                weight = weight * at_edges.to(self.dtype)
-        return self._with(weight, is_mirrored=self.is_symmetric)
-
-    def to(self, dtype: torch.dtype) -> EdgeOperator:
-        return self._with(self.weight.to(dtype), is_mirrored=self.is_symmetric).with_degree(
-            self._degree
+                weight = weight * scale.values.index_select(-1, self.edge_index[end])
+        return self._with(
+            weight.to(self.dtype),
+            is_mirrored=self.is_mirrored,
+            is_symmetric=self.is_symmetric and left is right,
         )
 
+    def to(self, dtype: torch.dtype) -> EdgeOperator:
+        return self._with(
+            self.weight.to(dtype), is_mirrored=self.is_mirrored, is_symmetric=self.is_symmetric
+        ).with_degree(self._degree)
+
+    def to_dense(self) -> Tensor:
+        place = self.edge_index[1] * self.shape[-1] + self.edge_index[0]
+        count = self.shape[-2] * self.shape[-1]
+        entries = scatter(self.weight, place, dim=-1, dim_size=count, reduce="sum")
+        matrix = entries.unflatten(-1, tuple(self.shape[-2:]))
+        return matrix + matrix.mT if self.is_mirrored else matrix
+
     def to_edges(self) -> tuple[Tensor, Tensor]:
-        """The edges held; a mirrored operator lists every edge, then every edge turned round."""
-        if not self.is_symmetric:
+        """The edges held, in their order; a mirrored operator lists each joined pair once."""
+        if not self.is_mirrored:
             return self.edge_index, self.weight
         both = torch.cat([self.edge_index, self.edge_index.flip(0)], dim=1)
-        return both, torch.cat([self.weight, self.weight], dim=-1)
+        weight = torch.cat([self.weight, self.weight], dim=-1)
+        nodes = self.shape[-1]
+        pairs, place = torch.unique(both[1] * nodes + both[0], return_inverse=True)
+        edge_index = torch.stack([pairs % nodes, pairs // nodes])
+        return edge_index, scatter(weight, place, dim=-1, dim_size=len(pairs), reduce="sum")
 
     def _with(
         self,
@@ -111,6 +132,7 @@ class EdgeOperator(AffinityOperator):
         shape: tuple[int, ...] | None = None,
         *,
         is_mirrored: bool = False,
+        is_symmetric: bool = False,
     ) -> EdgeOperator:
         return EdgeOperator(
             self.edge_index if edge_index is None else edge_index,
@@ -118,6 +140,7 @@ class EdgeOperator(AffinityOperator):
             tuple(self.shape[-2:] if shape is None else shape),  # type: ignore[arg-type]
             is_mirrored=is_mirrored,
             is_nonnegative=self.is_nonnegative,
+            is_symmetric=is_symmetric,
         )
 
 
@@ -162,13 +185,17 @@ class LogEdgeOperator(AffinityOperator):
         shape = (self.shape[-1], self.shape[-2])
         return LogEdgeOperator(self.edge_index.flip(0), self.logits, shape, self.dtype)
 
-    def scaled(self, left: Diagonal | None, right: Diagonal | None) -> EdgeOperator:
+    def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         logits = self.logits
         for scale, end in ((left, 1), (right, 0)):
-            if scale is not None:
-                logs = scale.logs if isinstance(scale, LogDiagonal) else scale.values.log()
-                logits = logits + logs.index_select(-1, self.edge_index[end])
+            if isinstance(scale, LogDiagonal):
+                logits = logits + scale.logs.index_select(-1, self.edge_index[end])
+            elif scale is not None:  # a number that may be 0 or negative has no logarithm
+                return super().scaled(left, right)
         return self._weighted(logits.exp().to(self.dtype))
+
+    def to_dense(self) -> Tensor:
+        return self.exponentiated().to_dense()
 
     def to_edges(self) -> tuple[Tensor, Tensor]:
         return self.exponentiated().to_edges()
@@ -181,9 +208,7 @@ class LogEdgeOperator(AffinityOperator):
 def _segment_log_sum_exp(logits: Tensor, index: Tensor, size: int) -> Tensor:
     """Log Σ exp(s_e) over the edges of each target; −∞ for a target without any."""
     peak = scatter(logits.detach(), index, dim=-1, dim_size=size, reduce="max")
-    peak = torch.where(
-        torch.isfinite(peak), peak, 0
-    )  # nodes whose every logit is −∞, or that have none
+    peak = torch.where(peak == -torch.inf, 0, peak)  # a node whose every logit is −∞
     sums = scatter((logits - peak.index_select(-1, index)).exp(), index, dim=-1, dim_size=size)
     is_empty = sums == 0
     return torch.where(is_empty, -torch.inf, torch.where(is_empty, 1, sums).log() + peak)

@@ -72,16 +72,51 @@ class FactoredOperator(AffinityOperator):
         """The scale is folded into the factors, which also keeps half precision in range."""
         if self.is_symmetric and left is not right:
             return super().scaled(left, right)
+        phi, psi = self.phi, self.psi
+        if is_rounded_to_half(phi):
+            dtype = accumulation_dtype(self.dtype)
+            phi, psi = phi.to(dtype), psi.to(dtype)
+            phi, psi = _balanced(scale_rows(phi, left), scale_rows(psi, right), self.is_symmetric)
+        else:
+            phi, psi = scale_rows(phi, left), scale_rows(psi, right)
         return FactoredOperator(
-            scale_rows(self.phi, left),
-            scale_rows(self.psi, right),
+            phi.to(self.dtype),
+            psi.to(self.dtype),
             is_symmetrized=self.is_symmetric,
             is_nonnegative=self.is_nonnegative,
         )
 
+    def to(self, dtype: torch.dtype) -> FactoredOperator:
+        return FactoredOperator(
+            self.phi.to(dtype),
+            self.psi.to(dtype),
+            is_symmetrized=self.is_symmetric,
+            is_nonnegative=self.is_nonnegative,
+        ).with_degree(self._degree)
+
     def to_dense(self) -> Tensor:
         matrix = self.phi @ self.psi.mT
         return (matrix + matrix.mT) / 2 if self.is_symmetric else matrix
+
+
+def is_rounded_to_half(tensor: Tensor) -> bool:
+    """Whether a product with ``tensor`` is of half precision: by its dtype or by autocast."""
+    is_half = accumulation_dtype(tensor.dtype) != tensor.dtype
+    return is_half or torch.is_autocast_enabled(tensor.device.type)
+
+
+def _balanced(phi: Tensor, psi: Tensor, is_symmetrized: bool) -> tuple[Tensor, Tensor]:
+    """The same Φ Ψᵀ, its channels scaled so that half precision holds the sums Ψᵀ Z.
+
+    Column c of Φ is multiplied by t_c and that of Ψ divided by it. Without it Ψᵀ Z grows with N·r
+    while a random walk's D^-1 Φ shrinks as fast. With t_c = Σ_j |ψ_jc|, |Ψᵀ Z| ≤ max |Z|; where
+    Φᵀ Z is needed too, both columns get the same sum. A constant: Φ Ψᵀ does not depend on t.
+    """
+    ours, theirs = (x.detach().abs().sum(-2, keepdim=True) for x in (phi, psi))
+    scale = (theirs / ours).sqrt() if is_symmetrized else theirs
+    is_usable = (ours > 0) & (theirs > 0)  # a column of zeros gives nothing, whatever its scale
+    scale = torch.where(is_usable, scale, 1)
+    return phi * scale, psi / scale
 
 
 def _product_with_ones(phi: Tensor, psi: Tensor) -> Tensor:
