@@ -54,6 +54,8 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
         raise ValueError(f"the graph needs node features x of shape (N, {channels}); got {came}.")
     if not x.is_floating_point():
         raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
+    if x.shape[0] == 0:
+        return GraphMap(x.T.unsqueeze(0))
     if graph.edge_index is not None:
         node_set = None
         if graph.batch is not None:
