@@ -46,24 +46,3 @@ def test_ci_runs_the_readme_s_test_line_and_has_none_of_its_own() -> None:
     assert command("pytest")["venv"] + "/bin/python" in script
     before_lint = script.partition("Lint, format, types")[0]
     assert "pip install" not in before_lint
-
-
-def test_package_has_no_modules_outside_the_library_in_its_wheel() -> None:
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["snl_graph"]
-
-
-def test_dependencies_are_ranges() -> None:
-    requirements = [
-        *PROJECT["dependencies"],
-        *(item for extra in PROJECT["optional-dependencies"].values() for item in extra),
-    ]
-    third_party = [item for item in requirements if not item.startswith("snl-graph[")]
-    assert [item for item in third_party if not re.fullmatch(r"[\w-]+>=[\d.]+", item)] == []
-
-
-def test_citation_and_library_have_the_same_version() -> None:
-    from snl_graph import __version__
-
-    citation = (CHECKOUT / "CITATION.cff").read_text(encoding="utf-8")
-    assert re.findall(r"^version: (\S+)$", citation, re.MULTILINE) == [__version__]
