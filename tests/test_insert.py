@@ -265,9 +265,10 @@ def conv(a: int, b: int) -> nn.Module:
         (DenseChain(conv(3, 2), conv(5, 4)), 9),
         (ListChain([conv(3, 3), conv(3, 3)]), 3),
         (Pooled(conv(3, 4), conv(4, 6)), 6),
+        (ListChain([conv(3, 3), nn.Sequential()]), 3),
         (Chain(DenseChain(conv(3, 2)), DenseChain(conv(5, 1))), 6),
     ],
-    ids=["chain", "dense", "list", "sequential_with_forward", "nested"],
+    ids=["chain", "dense", "list", "sequential_with_forward", "empty_sequential", "nested"],
 )
 @pytest.mark.parametrize("inside", [True, False])
 def test_containers_that_call_their_children_run_the_block_once(
@@ -328,6 +329,7 @@ class Records(nn.Module):
         self.count, self.seen, self.table = 0, [], {}
 
     def forward(self, x: Tensor) -> Tensor:
+        assert not self.training, "an example runs in evaluation mode"
         self.calls += 1
         self.last = x.mean()
         self.count += 1
