@@ -11,6 +11,16 @@ with warnings.catch_warnings():
 from snl_graph.affinity import affinity
 from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
+from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
 from snl_graph.version import __version__
 
-__all__ = ["NonlocalBlock", "__version__", "affinity", "nonlocal_block", "value_checks"]
+__all__ = [
+    "NonlocalBlock",
+    "__version__",
+    "affinity",
+    "insert_block",
+    "inserted_blocks",
+    "nonlocal_block",
+    "remove_blocks",
+    "value_checks",
+]
