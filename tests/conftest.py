@@ -14,6 +14,7 @@ settings.load_profile("suite")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # one process a core already
+    os.environ["OMP_NUM_THREADS"] = "1"  # and so for the programs that tests start
 
 
 @pytest.fixture(autouse=True)
