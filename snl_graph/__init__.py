@@ -11,16 +11,22 @@ with warnings.catch_warnings():
 from snl_graph.affinity import affinity
 from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
+from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
+from snl_graph.transforms import ImageToGraph, to_feature_map, to_graph
 from snl_graph.version import __version__
 
 __all__ = [
+    "ImageToGraph",
     "NonlocalBlock",
+    "SNLConv",
     "__version__",
     "affinity",
     "insert_block",
     "inserted_blocks",
     "nonlocal_block",
     "remove_blocks",
+    "to_feature_map",
+    "to_graph",
     "value_checks",
 ]
