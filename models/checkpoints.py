@@ -32,7 +32,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, KeyError, ValueError, pickle.UnpicklingError) as error:
         raise CheckpointError(
             f"{path} cannot be read as a checkpoint ({path.stat().st_size:,} bytes): it is "
-            f"corrupt, truncated or of another kind. Use another checkpoint of the run, or train again."
+            f"corrupt, truncated or of another kind. Use another one, or train again."
         ) from error
     if not isinstance(content, dict) or not {"state_dict", "hyper_parameters"} <= content.keys():
         raise CheckpointError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from argparse import ArgumentError
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -52,6 +53,7 @@ def errors_on_one_line(program: str) -> Iterator[None]:
     try:
         yield
     except (
+        ArgumentError,
         CheckpointError,
         DataFileError,
         ValueError,

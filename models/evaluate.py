@@ -75,7 +75,9 @@ def evaluate(
 
 def main(args: Sequence[str] | None = None) -> None:
     """Command line."""
-    parser = ArgumentParser(prog=PROGRAM, description="Measure a checkpoint on the test part.")
+    parser = ArgumentParser(
+        prog=PROGRAM, exit_on_error=False, description="Measure a checkpoint on the test part."
+    )
     parser.add_function_arguments(evaluate, as_positional=True)
     with quiet(), errors_on_one_line(PROGRAM):
         chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))

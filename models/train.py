@@ -36,6 +36,7 @@ def parser() -> ArgumentParser:
     names = ", ".join(path.stem for path in sorted(RECIPES.glob("*.yaml")))
     made = ArgumentParser(
         prog=f"{PROGRAM} RECIPE",
+        exit_on_error=False,
         description=f"Train a network by RECIPE: a YAML file, or one of {names}.",
     )
     made.add_argument("--config", action="config", help="A further YAML file, laid over RECIPE.")
@@ -107,8 +108,11 @@ def make_trainer(name: str, recipe: Recipe, options: Namespace, steps_per_epoch:
 
 
 @rank_zero_only
-def _write_recipe(folder: Path, recipe: Recipe) -> None:
-    folder.mkdir(parents=True)  # never an existing folder
+def _open_run_folder(trainer: Trainer, recipe: Recipe) -> None:
+    folder = Path(str(trainer.log_dir))
+    folder.mkdir(parents=True)  # fails if another run has taken it meanwhile
+    for logger in trainer.loggers:
+        logger.experiment  # noqa: B018: opens its files while the folder is empty, as it wants it
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False)
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")
 
@@ -137,7 +141,7 @@ def train(name: str, recipe: Recipe, options: Namespace) -> Path:
     data.setup()
     trainer = make_trainer(name, recipe, options, len(data.train_dataloader()))
     folder = Path(str(trainer.log_dir))
-    _write_recipe(folder, recipe)
+    _open_run_folder(trainer, recipe)
     start = time.perf_counter()
     trainer.fit(model, datamodule=data, ckpt_path=options.resume, weights_only=True)
     if trainer.is_global_zero:

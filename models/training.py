@@ -14,7 +14,7 @@ from models.data import DATASETS
 from models.networks import build_network
 from models.recipe import Recipe
 from models.schedules import OPTIMIZERS, learning_rate_factor
-from snl_graph.insert import insert_block
+from snl_graph import insert_block
 
 
 def network_of(recipe: Recipe) -> nn.Module:

@@ -4,7 +4,7 @@ import torch
 from models.networks import NETWORKS, build_network
 from models.preresnet import BasicBlock, PreResNet
 from models.resnet import resnet
-from snl_graph.insert import insert_block
+from snl_graph import insert_block
 
 WIDTHS = (16, 32, 64)
 

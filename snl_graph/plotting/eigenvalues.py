@@ -1,0 +1,79 @@
+"""Eigenvalues of a graph's Laplacian, on the line or in the complex plane."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snl_graph.plotting.canvas import BLUE, GREY, VERMILION, new_axes, plain
+from snl_graph.spectral import Spectrum
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool = False) -> Axes:
+    """Eigenvalues λ of L = I − A.
+
+    A real spectrum is drawn as λ over its rank. A complex one is drawn in the complex plane, every
+    imaginary part shown: circles are real eigenvalues, filled triangles are not. The dotted circle
+    |1 − λ| = 1 bounds the spectrum of every random walk and every symmetrically normalised graph.
+
+    Args:
+        spectrum: What :func:`~snl_graph.spectrum` found.
+        ax: Axes to draw on; None makes a figure.
+        plane: Whether to draw a real spectrum in the plane too, beside a complex one.
+
+    Returns:
+        The axes.
+    """
+    ax = new_axes()[0] if ax is None else ax
+    values = spectrum.eigenvalues.numpy()
+    if spectrum.is_real and not plane:
+        ax.plot(np.arange(1, len(values) + 1), values, "o", color=BLUE, markersize=3)
+        ax.axhline(0, color=GREY, linewidth=0.6)
+        ax.set_xlabel("rank")
+        ax.set_ylabel("eigenvalue λ of L = I − A")
+        ax.set_title(
+            f"all {len(values)} real, λ_max = {spectrum.lambda_max:.3f}", fontsize="medium"
+        )
+        plain(ax)
+        return ax
+    angle = np.linspace(0, 2 * np.pi, 361)
+    ax.plot(1 + np.cos(angle), np.sin(angle), ":", color=GREY, linewidth=0.8)
+    ax.axhline(0, color=GREY, linewidth=0.6)
+    real = values.imag == 0
+    ax.plot(
+        values.real[real],
+        values.imag[real],
+        "o",
+        color=BLUE,
+        markersize=4,
+        markerfacecolor="none",
+        label="real",
+    )
+    if not real.all():
+        ax.plot(
+            values.real[~real],
+            values.imag[~real],
+            "^",
+            color=VERMILION,
+            markersize=4,
+            label="not real",
+        )
+        ax.legend(loc="best", frameon=False, fontsize="small")
+    ax.set_xlabel("Re λ")
+    ax.set_ylabel("Im λ")
+    ax.set_title(_claim(values, real), fontsize="medium")
+    plain(ax)
+    return ax
+
+
+def _claim(values: np.ndarray, real: np.ndarray) -> str:  # type: ignore[type-arg]
+    if real.all():
+        return f"all {len(values)} real"
+    return (
+        f"{(~real).sum()} of {len(values)} not real, "
+        f"largest |Im λ| = {np.abs(values.imag).max():.2g}"
+    )

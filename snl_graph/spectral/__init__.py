@@ -1,0 +1,6 @@
+"""What a graph sounds like: eigenvalues of L = I − A, and responses of filters on them."""
+
+from snl_graph.spectral.response import filter_response
+from snl_graph.spectral.spectrum import Spectrum, spectrum
+
+__all__ = ["Spectrum", "filter_response", "spectrum"]

@@ -1,0 +1,211 @@
+"""Eigenvalues against numpy.linalg on the matrix, written out."""
+
+import networkx as nx
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+from torch_geometric.data import Batch, Data
+
+from snl_graph import affinity, nonlocal_block
+from snl_graph.conv import SNLConv
+from snl_graph.operators import DenseOperator
+from snl_graph.spectral import spectrum
+
+RNG = np.random.default_rng(0)
+
+
+def random_weights(n, *, symmetric=False, density=0.6):
+    weights = RNG.random((n, n)) * (RNG.random((n, n)) < density)
+    return (weights + weights.T) / 2 if symmetric else weights
+
+
+def naive_sym(weights):
+    m = (weights + weights.T) / 2
+    degree = m.sum(axis=1)
+    root = np.array([0.0 if d == 0 else d**-0.5 for d in degree])
+    return root[:, None] * m * root
+
+
+def edges_of(weights):
+    target, source = np.nonzero(weights)
+    return torch.tensor(np.stack([source, target])), torch.tensor(weights[target, source])
+
+
+def close(found, expected, atol=1e-10):
+    np.testing.assert_allclose(found.numpy(), np.sort(expected), rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 17])
+@pytest.mark.parametrize(
+    "form",
+    [
+        torch.tensor,
+        lambda w: w,
+        scipy.sparse.csr_array,
+        scipy.sparse.coo_matrix,
+        lambda w: torch.tensor(w).to_sparse(),
+        lambda w: nx.from_numpy_array(w.T, create_using=nx.DiGraph),
+        lambda w: Data(edge_index=edges_of(w)[0], edge_weight=edges_of(w)[1], num_nodes=len(w)),
+        lambda w: Data(edge_index=edges_of(w)[0], edge_attr=edges_of(w)[1], num_nodes=len(w)),
+    ],
+    ids=["tensor", "array", "scipy", "scipy-matrix", "sparse", "networkx", "pyg", "pyg-attr"],
+)
+def test_weights_in_any_form_give_the_eigenvalues_of_the_naive_laplacian(form, n):
+    weights = random_weights(n)
+    found = spectrum(form(weights), vectors=True)
+    close(found.eigenvalues, np.linalg.eigvalsh(np.eye(n) - naive_sym(weights)))
+    assert found.is_real
+    assert found.eigenvalues.dtype == torch.float64
+    assert found.residual < 1e-12
+    laplacian = torch.tensor(np.eye(n) - naive_sym(weights))
+    torch.testing.assert_close(
+        laplacian @ found.eigenvectors, found.eigenvectors * found.eigenvalues, rtol=0, atol=1e-10
+    )
+
+
+@pytest.mark.parametrize("name", ["snl", "nl", "a2"])
+def test_spectrum_of_a_block_is_that_of_its_dense_affinity(name):
+    block = nonlocal_block(name, 6).double()
+    x = torch.randn(3, 6, 3, 4, dtype=torch.float64)
+    dense = block.affinity_of(x).to_dense().detach().numpy()
+    found = spectrum((block, x))
+    assert len(found) == 3
+    for item, a in zip(found, dense, strict=True):
+        expected = np.linalg.eigvals(np.eye(12) - a)
+        expected = expected[np.lexsort((expected.imag, expected.real))]
+        # As sets: rounding orders equal real parts at will.
+        ours = item.eigenvalues.numpy().astype(complex)
+        distance = np.abs(ours[:, None] - expected)
+        assert distance.min(axis=1).max() < 1e-6
+        assert distance.min(axis=0).max() < 1e-6
+        assert item.lambda_max == pytest.approx(expected.real.max(), abs=1e-8)
+
+
+def test_a_complex_spectrum_keeps_every_imaginary_part():
+    ring = np.roll(np.eye(5), 1, axis=1)  # a directed cycle: eigenvalues 1 − e^{2πik/5}
+    found = spectrum(DenseOperator(torch.tensor(ring)), vectors=True)
+    expected = 1 - np.exp(2j * np.pi * np.arange(5) / 5)
+    assert not found.is_real
+    assert found.eigenvalues.dtype == torch.complex128
+    distance = np.abs(found.eigenvalues.numpy()[:, None] - expected)
+    assert distance.min(axis=0).max() < 1e-12
+    assert np.diff(found.eigenvalues.numpy().real).min() > -1e-12
+    assert found.residual < 1e-12
+    assert found.method == "general"
+
+
+def test_a_random_walk_on_symmetric_weights_has_a_real_spectrum():
+    phi = torch.rand(9, 4, dtype=torch.float64)
+    walk = affinity(phi, normalization="rw")
+    found = spectrum(walk, vectors=True)
+    weights = (phi @ phi.T).numpy()
+    close(
+        found.eigenvalues,
+        np.linalg.eigvals(np.eye(9) - weights / weights.sum(1, keepdims=True)).real,
+    )
+    assert found.is_real
+    assert found.method == "similar"
+    assert found.residual < 1e-12
+
+
+def test_float32_rounding_makes_no_spectrum_complex():
+    phi = torch.rand(40, 3)
+    for normalization in ("sym", "rw"):
+        assert spectrum(affinity(phi, normalization=normalization)).is_real
+
+
+def test_nilpotent_rounding_noise_is_not_reported_as_a_complex_spectrum():
+    jordan = np.diag(np.ones(2), 1)  # triple eigenvalue, defective: computed ones scatter by ε^⅓
+    q, _ = np.linalg.qr(RNG.standard_normal((3, 3)))
+    found = spectrum(DenseOperator(torch.tensor(q @ jordan @ q.T)))
+    np.testing.assert_allclose(found.eigenvalues.numpy(), 1, atol=1e-4)
+
+
+def test_an_isolated_node_has_eigenvalue_one():
+    weights = np.zeros((3, 3))
+    weights[0, 1] = weights[1, 0] = 2.0
+    close(spectrum(weights).eigenvalues, [0.0, 1.0, 2.0])
+
+
+def test_k_takes_the_first_of_the_ascending_eigenvalues():
+    weights = random_weights(8, symmetric=True)
+    everything, first = spectrum(weights), spectrum(weights, 3, vectors=True)
+    torch.testing.assert_close(first.eigenvalues, everything.eigenvalues[:3])
+    assert first.eigenvectors.shape == (8, 3)
+    assert first.lambda_max == everything.lambda_max
+    assert everything.eigenvectors is None
+
+
+def test_batches_give_one_spectrum_an_item():
+    weights = np.stack([random_weights(5), random_weights(5)])
+    for item, one in zip(spectrum(torch.tensor(weights)), weights, strict=True):
+        close(item.eigenvalues, np.linalg.eigvalsh(np.eye(5) - naive_sym(one)))
+    graphs = [random_weights(4), random_weights(7)]
+    batch = Batch.from_data_list(
+        [
+            Data(edge_index=edges_of(w)[0], edge_weight=edges_of(w)[1], num_nodes=len(w))
+            for w in graphs
+        ]
+    )
+    for item, one in zip(spectrum(batch), graphs, strict=True):
+        close(item.eigenvalues, np.linalg.eigvalsh(np.eye(len(one)) - naive_sym(one)))
+
+
+@pytest.mark.parametrize("flow", ["source_to_target", "target_to_source"])
+@pytest.mark.parametrize("normalization", ["sym", "rw"])
+def test_spectrum_of_a_layer_is_that_of_its_graph(flow, normalization):
+    weights = random_weights(6)
+    edge_index, edge_weight = edges_of(weights)
+    conv = SNLConv(3, 4, normalization=normalization, flow=flow).double()
+    found = spectrum((conv, torch.randn(6, 3, dtype=torch.float64), edge_index, edge_weight))
+    m = weights if flow == "source_to_target" else weights.T
+    a = naive_sym(m) if normalization == "sym" else m / m.sum(1, keepdims=True)
+    expected = np.linalg.eigvals(np.eye(6) - a)
+    distance = np.abs(found.eigenvalues.numpy()[:, None] - expected)
+    assert max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-8
+
+
+def test_each_head_of_a_layer_has_its_spectrum():
+    conv = SNLConv(4, 4, kernel="dot", heads=2).double()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    found = spectrum((conv, x))
+    phi, psi = conv.phi(x).relu(), conv.psi(x).relu()
+    for head, item in enumerate(found):
+        columns = slice(2 * head, 2 * head + 2)
+        m = (phi[:, columns] @ psi[:, columns].T).detach().numpy()
+        close(item.eigenvalues, np.linalg.eigvalsh(np.eye(5) - naive_sym(m)))
+
+
+def test_an_empty_graph_has_no_eigenvalues():
+    found = spectrum(torch.zeros(0, 0), vectors=True)
+    assert found.eigenvalues.shape == (0,)
+    assert found.is_real
+
+
+@pytest.mark.parametrize(
+    ("obj", "error", "words"),
+    [
+        ("graph", TypeError, "no graph in str; expected an operator"),
+        ((1, 2), TypeError, r"tuple \(int, int\); expected \(block, feature map\)"),
+        (torch.zeros(2, 3), ValueError, r"square.*\(2, 3\)"),
+        (-torch.eye(2), ValueError, "non-negative; its least value is -1"),
+        (torch.eye(2) * float("nan"), ValueError, "non-finite"),
+        (Data(x=torch.zeros(2, 1)), ValueError, "no edge_index"),
+        (
+            Data(edge_index=torch.tensor([[0], [1]]), edge_attr=torch.ones(1, 2), num_nodes=2),
+            ValueError,
+            "one weight each",
+        ),
+        (affinity(torch.rand(2, 3), torch.rand(4, 3), normalization="rw"), ValueError, "square"),
+    ],
+)
+def test_what_holds_no_graph_is_refused(obj, error, words):
+    with pytest.raises(error, match=words):
+        spectrum(obj)
+
+
+@pytest.mark.parametrize("k", [0, 4])
+def test_k_out_of_range_is_refused(k):
+    with pytest.raises(ValueError, match="of the 3 eigenvalues"):
+        spectrum(torch.eye(3), k)
