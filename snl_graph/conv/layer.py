@@ -1,0 +1,435 @@
+"""``SNLConv``: a spectral filter of the affinity of any graph, as a PyG layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+from torch_geometric.utils import scatter
+from torch_geometric.utils.sparse import set_sparse_value
+
+from snl_graph.affinity import affinity, check_pieces
+from snl_graph.conv.attention import entries_at_edges
+from snl_graph.conv.cache import CachedAffinity
+from snl_graph.conv.complete import PaddedNodes, complete_edges
+from snl_graph.conv.edges import Edges, listed_edges, sparse_edges
+from snl_graph.conv.heads import join_heads, split_heads
+from snl_graph.conv.inputs import (
+    check_batch,
+    check_edge_index,
+    check_edge_weight,
+    check_features,
+    check_same_graphs,
+    check_sparse_call,
+    check_weight_values,
+)
+from snl_graph.conv.lambda_max import RescaledOperator
+from snl_graph.conv.nodes import Nodes, count_graphs
+from snl_graph.conv.options import (
+    channel_pair,
+    chebyshev_basis,
+    check_bipartite,
+    check_heads,
+    check_scale,
+    linear,
+    linear_maps,
+    make_filter,
+    message_passing_options,
+)
+from snl_graph.conv.routes import routed
+from snl_graph.conv.weights import given_affinity, learned_affinity
+from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial
+from snl_graph.kernels import Kernel, as_kernel
+from snl_graph.normalizations import Normalization, Symmetric, as_normalization
+from snl_graph.operators import AffinityOperator
+from snl_graph.operators.diagonal import accumulation_dtype
+
+
+class SNLConv(MessagePassing):
+    r"""The spectral nonlocal layer on any graph.
+
+    .. math::
+        F = \sum_{k=0}^{K-1} P_k(A)\, X W_k, \qquad
+        A = \hat D^{-1/2} \hat M \hat D^{-1/2}, \quad \hat M = \tfrac12 (M + M^⊤)
+
+    M is the weighted adjacency of the graph, M_ij the weight of the edge j → i: given
+    (``kernel=None``) or learned from the features, M_ij = kernel(x_i W_φ, x_j W_ψ), on the edges
+    given or, without any, on all pairs of nodes. Directed input is symmetrised under "sym".
+
+    Source: Zhu et al., Eq. 6–8 and 13. Departures: self-loops stay as they are, none is added; an
+    isolated node keeps a zero row of A.
+
+    Args:
+        in_channels: F, or -1 to take it from the first input; a pair (sources, targets) for
+            bipartite graphs.
+        out_channels: F'.
+        K: Number of taps, ≥ 1: polynomials of A of degree 0 .. K-1.
+        kernel: None, a name of ``snl_graph.kernels.KERNELS``, or a kernel.
+        hidden_channels: Width of Φ and Ψ, all heads together; ``out_channels`` by default.
+        heads: Φ, Ψ and X are split by head, each head filters its part of X with its own A.
+        basis: "monomial": P_k(A) = A^k. "chebyshev": P_k(A) = T_k(L̃), L̃ = 2 L / λ_max − I,
+            L = I − A; then with λ_max = 2 on an undirected graph without self-loops the layer
+            equals ``ChebConv``, parameter for parameter.
+        filter: A name of ``snl_graph.filters.FILTERS`` or a filter, instead of K and basis.
+        normalization: "sym", "rw" (A = D^-1 M), "none" (A = M), or an object.
+        lambda_max: For the Chebyshev basis: a number, a tensor with one number a graph, or
+            "estimate" (see ``snl_graph.conv.lambda_max``; for "sym" only).
+        cached: Keep the normalised weights of the first call, and use them for all later ones.
+        bias: Whether to add a bias.
+        **kwargs: Of ``MessagePassing`` (``flow``, ``decomposed_layers``).
+
+    Shapes:
+        - **input:** features (N, F), or (B, N, F) for B signals on one graph, or a pair of them
+          (bipartite); edges (2, E), an ``EdgeIndex``, or a torch.sparse matrix (N, N) with row =
+          target (COO, CSR, CSC); weights (E,) or (B, E).
+        - **output:** (N, F') or (B, N, F').
+
+    Raises:
+        ValueError: If options or shapes do not go together, or values are out of range.
+        TypeError: If something has another type or dtype than expected.
+
+    Cost: K - 1 products with A, of time and memory O(E·F) each (a sparse matrix: memory O(N·F)),
+    twice that where "sym" meets a graph not known to be undirected. Without edges as
+    :func:`snl_graph.affinity`; the size of the largest graph of a batch is then read from the
+    device.
+
+    Explainers see one message for each of the caller's edges, in their order (under "sym" a second
+    round in the other direction). PyG's explainers take every layer for one hop when they cut the
+    neighbourhood of a node; this one has K - 1.
+
+    Example:
+        >>> import torch
+        >>> from snl_graph import SNLConv
+        >>> edge_index = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+        >>> conv = SNLConv(16, 32, K=3, kernel="dot", heads=4)
+        >>> conv
+        SNLConv(16, 32, K=3, kernel=Dot(), heads=4)
+        >>> conv(torch.rand(3, 16), edge_index).shape
+        torch.Size([3, 32])
+        >>> conv(torch.rand(3, 16)).shape  # every pair of nodes is joined
+        torch.Size([3, 32])
+    """
+
+    def __init__(
+        self,
+        in_channels: int | tuple[int, int],
+        out_channels: int,
+        K: int = 2,
+        *,
+        kernel: Kernel | str | None = None,
+        hidden_channels: int | None = None,
+        heads: int = 1,
+        basis: Basis | str = "monomial",
+        filter: GraphFilter | str | None = None,
+        normalization: Normalization | str = "sym",
+        lambda_max: float | Tensor | str = 2.0,
+        cached: bool = False,
+        bias: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**message_passing_options(kwargs))
+        check_heads(heads, hidden_channels, kernel, cached)
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.heads, self.cached = heads, cached
+        self.normalization = as_normalization(normalization)
+        self.filter = make_filter(filter, K, basis, lambda_max)
+        self._is_scaled = filter is None and chebyshev_basis(self.filter) is not None
+        check_scale(lambda_max, self.normalization, self._is_scaled)
+        if isinstance(lambda_max, Tensor):
+            self.register_buffer("lambda_max", lambda_max, persistent=False)
+        else:
+            self.lambda_max = lambda_max
+
+        source_channels, target_channels = channel_pair(in_channels)
+        if not isinstance(in_channels, int):
+            check_bipartite(self.normalization, self.filter, lambda_max)
+        self.lins = linear_maps(self.filter.taps, target_channels, source_channels, out_channels)
+        self.kernel, self.phi, self.psi = None, None, None
+        if kernel is not None:
+            width = out_channels if hidden_channels is None else hidden_channels
+            if width < 1 or width % heads:
+                raise ValueError(
+                    f"hidden_channels = {width} (out_channels by default) cannot be split into "
+                    f"{heads} heads. Pass a positive multiple of heads."
+                )
+            self.kernel = as_kernel(kernel, width // heads)
+            check_pieces(self.kernel, self.normalization)
+            if self.kernel.is_embedded:
+                self.phi = linear(target_channels, width)
+                self.psi = linear(source_channels, width)
+            elif hidden_channels is not None:
+                raise ValueError(
+                    f"kernel {self.kernel} compares the features themselves, so hidden_channels = "
+                    f"{hidden_channels} has no meaning. Leave it out."
+                )
+        self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if bias else None)
+        self._cached: CachedAffinity | None = None
+
+    def reset_parameters(self) -> None:
+        """Draw every weight anew, also those of the kernel, and forget the cached graph."""
+        super().reset_parameters()
+        for module in (*self.lins.children(), self.phi, self.psi, self.kernel, self.filter):
+            reset = getattr(module, "reset_parameters", None)
+            if reset is not None:
+                reset()
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+        self._cached = None
+
+    def forward(
+        self,
+        x: Tensor | tuple[Tensor, Tensor],
+        edge_index: Tensor | None = None,
+        edge_weight: Tensor | None = None,
+        batch: Tensor | None = None,
+        lambda_max: float | Tensor | str | None = None,
+        batch_size: int | None = None,
+        return_attention_weights: bool | None = None,
+    ) -> Tensor | tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Filter the features.
+
+        Args:
+            x: Node features (N, F) or (B, N, F). For bipartite graphs a pair: x[0] the nodes that
+                ``edge_index[0]`` counts and x[1] those of ``edge_index[1]``.
+            edge_index: The edges; None joins every pair of nodes of a graph (needs a kernel).
+            edge_weight: Weights of the edges; with a kernel they multiply its values, so a weight
+                of 0 takes an edge away. (An exponential kernel adds their logarithm; a weight of
+                exactly 0 gets no gradient there.)
+            batch: Graph of each node, shape (N,), sorted.
+            lambda_max: Instead of that of the constructor.
+            batch_size: Number of graphs; spares ``batch.max()``, which synchronises.
+            return_attention_weights: True returns ``(out, (edge_index, alpha))`` with the entries
+                A_ij of the operator at the caller's edges j → i, in their order: alpha (E,), or
+                (E, heads) for several heads; after an axis of size B where every sample has its
+                own. Under "sym" the entry counts both directions (A_ij = A_ji), and the reverse of
+                an edge is listed only if the caller listed it. Copies of an edge share its entry.
+                A sparse adjacency comes back with alpha as its values; without edges all pairs do.
+
+        Returns:
+            Shape (N, F') or (B, N, F').
+        """
+        target, source = self._ends(x)
+        check_batch(batch, batch_size, target.shape[-2], target.device)
+        is_bipartite = source is not target
+        if is_bipartite and (batch is not None or lambda_max is not None):
+            raise ValueError("batch and lambda_max belong to one set of nodes, but x is a pair.")
+        if lambda_max is not None:
+            check_scale(lambda_max, self.normalization, self._is_scaled)
+
+        nodes = Nodes(batch, batch_size)
+        if edge_index is None:
+            self._check_complete(edge_weight)
+            if batch is not None:
+                nodes = PaddedNodes(batch, count_graphs(batch, batch_size), self.heads)
+                target = source = nodes.pack(target)
+            a = product = self._complete_affinity(target, source, nodes)
+        else:
+            edges = self._edges(edge_index, edge_weight, target, source)
+            a = self._edge_affinity(edges, target, source, nodes)
+            product = routed(a, edges.route)
+        ratio = self._ratio(a, lambda_max, target, nodes)
+        if ratio is not None:
+            product = RescaledOperator(product, ratio)
+        out = self._filtered(product, target, source if is_bipartite else None, nodes)
+        return (out, self._attention(a, edge_index, nodes)) if return_attention_weights else out
+
+    def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:
+        """Weighted signals of the sources; alpha (E, *batch) is A at the edges, (*batch, E, C)."""
+        return alpha.movedim(0, -1).unsqueeze(-1) * x_j
+
+    def aggregate(self, inputs: Tensor, index: Tensor, dim_size: int | None = None) -> Tensor:
+        """Sum of the messages at each target, taken in float32 at least."""
+        terms = inputs.to(accumulation_dtype(inputs.dtype))
+        sums = scatter(terms, index, dim=self.node_dim, dim_size=dim_size, reduce="sum")
+        return sums.to(inputs.dtype)
+
+    def __repr__(self) -> str:
+        parts = [f"{self.in_channels}, {self.out_channels}"]
+        if isinstance(self.filter, Polynomial):
+            parts.append(f"K={self.filter.K}")
+            if isinstance(self.filter.basis, Chebyshev):
+                parts.append("basis=chebyshev")
+        else:
+            parts.append(f"filter={self.filter}")
+        if self.kernel is not None:
+            parts.append(f"kernel={self.kernel}")
+        if self.heads > 1:
+            parts.append(f"heads={self.heads}")
+        if not isinstance(self.normalization, Symmetric):
+            parts.append(f"normalization={self.normalization}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    # What the input is ---------------------------------------------------------------------------
+
+    def _ends(self, x: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Features of the targets and of the sources: one tensor unless the graph is bipartite."""
+        widths = channel_pair(self.in_channels)
+        weight = next(iter(self.lins.parameters()))
+        if not isinstance(x, tuple | list):
+            check_features(x, "x", widths[1], weight)
+            return x, x
+        if len(x) != 2 or any(end is None for end in x):
+            raise ValueError("a bipartite x is a pair of features, (x_src, x_dst), both given.")
+        check_bipartite(self.normalization, self.filter, self.lambda_max)
+        is_reversed = self.flow == "target_to_source"
+        for end, width in enumerate(widths[::-1] if is_reversed else widths):
+            check_features(x[end], f"x[{end}]", width, weight)
+        target, source = (x[0], x[1]) if is_reversed else (x[1], x[0])
+        check_same_graphs(target, source)
+        return target, source
+
+    def _edges(
+        self, edge_index: Tensor, edge_weight: Tensor | None, target: Tensor, source: Tensor
+    ) -> Edges:
+        """The caller's graph, in any of its forms, checked."""
+        shape = (target.shape[-2], source.shape[-2])
+        is_reversed = self.flow == "target_to_source"
+        check_edge_index(edge_index, shape if is_reversed else shape[::-1], target.device)
+        if edge_index.layout == torch.strided:
+            if edge_weight is not None:
+                check_edge_weight(edge_weight, edge_index.shape[1], target)
+                self._check_weight_values(edge_weight, "edge_weight")
+            return listed_edges(edge_index, edge_weight, shape, self._send, is_reversed=is_reversed)
+        check_sparse_call(edge_weight, is_reversed)
+        # An explainer masks single messages; the fused product has none.
+        edges = sparse_edges(edge_index, self._send if self.explain else None)
+        assert edges.weight is not None
+        self._check_weight_values(edges.weight, "the sparse adjacency")
+        return edges
+
+    def _check_weight_values(self, weight: Tensor, name: str) -> None:
+        if self.normalization.needs_nonnegative:
+            check_weight_values(weight, name, 'Use normalization="rw" or "none".')
+        elif self.kernel is not None and self.kernel.is_exponential:
+            check_weight_values(weight, name, "An exponential kernel adds their logarithm.")
+        else:
+            check_weight_values(weight, name)
+
+    def _check_complete(self, edge_weight: Tensor | None) -> None:
+        if self.kernel is None:
+            raise ValueError(
+                "without edge_index every pair of nodes is joined, with weights of a kernel, and "
+                'this layer has none. Pass edge_index, or make the layer with kernel="dot".'
+            )
+        if edge_weight is not None:
+            raise ValueError("edge_weight came without edge_index. Pass both or neither.")
+
+    # The operator --------------------------------------------------------------------------------
+
+    def _edge_affinity(
+        self, edges: Edges, target: Tensor, source: Tensor, nodes: Nodes
+    ) -> AffinityOperator:
+        """A on the caller's edges."""
+        dtype = target.dtype
+        if self.kernel is not None:
+            phi, psi = self._embedded(self.kernel, target, source)
+            m = learned_affinity(edges, self.kernel, phi, psi, nodes.node_set(), dtype)
+            return self.normalization(m).to(dtype)
+
+        def make() -> AffinityOperator:
+            # Negative weights are refused where looking costs nothing; a negative degree is NaN.
+            is_nonnegative = self.normalization.needs_nonnegative
+            return self.normalization(
+                given_affinity(edges, dtype, is_nonnegative=is_nonnegative)
+            ).to(dtype)
+
+        if self.cached:
+            if self._cached is None:
+                self._cached = CachedAffinity.of(edges, make)
+            return self._cached.checked(edges)
+        if edges.adjacency is not None:
+            return edges.adjacency.remember(self.normalization, dtype, make)
+        return make()
+
+    def _complete_affinity(self, target: Tensor, source: Tensor, nodes: Nodes) -> AffinityOperator:
+        """A on all pairs of nodes of each graph."""
+        assert self.kernel is not None
+        phi, psi = self._embedded(self.kernel, target, source)
+        return affinity(
+            phi,
+            psi,
+            kernel=self.kernel,
+            normalization=self.normalization,
+            valid=nodes.valid.expand(phi.shape[:-1]) if isinstance(nodes, PaddedNodes) else None,
+            applications=max(self.filter.order, 1),
+        )
+
+    def _embedded(self, kernel: Kernel, target: Tensor, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Φ of the targets and Ψ of the sources, (*batch, N, r), or (*batch, H, N, r / H)."""
+        if self.phi is not None and self.psi is not None:
+            target, source = self.phi(target), self.psi(source)
+        elif target.shape[-1] != source.shape[-1]:
+            raise ValueError(
+                f"kernel {kernel} compares features of the same width; the sources have "
+                f"{source.shape[-1]} channels and the targets {target.shape[-1]}."
+            )
+        return split_heads(target, self.heads), split_heads(source, self.heads)
+
+    def _ratio(
+        self, a: AffinityOperator, given: float | Tensor | str | None, x: Tensor, nodes: Nodes
+    ) -> float | Tensor | None:
+        """Of the λ_max in the basis to the λ_max of this call; None where it is 1."""
+        basis = chebyshev_basis(self.filter)
+        if basis is None or not self._is_scaled:
+            return None
+        wanted = self.lambda_max if given is None else given
+        if isinstance(wanted, str):
+            return basis.lambda_max / nodes.estimate(a)
+        if not isinstance(wanted, Tensor):
+            return None if wanted == basis.lambda_max else basis.lambda_max / wanted
+        if wanted.numel() == 1:
+            return basis.lambda_max / wanted.reshape(())
+        at_nodes = nodes.at_nodes(wanted, x)
+        has_heads = self.heads > 1 and at_nodes.dim() > 2
+        return basis.lambda_max / (at_nodes.unsqueeze(-3) if has_heads else at_nodes)
+
+    # The filter ----------------------------------------------------------------------------------
+
+    def _filtered(
+        self, a: AffinityOperator, target: Tensor, source: Tensor | None, nodes: Nodes
+    ) -> Tensor:
+        """F = Σ_t g_t(L) X W_t and the bias, for the caller's nodes."""
+
+        def mapped(lin: nn.Module) -> Callable[[Tensor], Tensor]:
+            return lambda signal: lin(nodes.unpack(join_heads(signal, self.heads)))
+
+        lins = zip(self.filter.taps, self.lins.children(), strict=True)
+        maps = {tap: mapped(lin) for tap, lin in lins}
+        z_source = None if source is None else split_heads(source, self.heads)
+        out = self.filter(a, split_heads(target, self.heads), maps, source=z_source)
+        return out if self.bias is None else out + self.bias
+
+    def _send(self, edge_index: Tensor, weight: Tensor, z: Tensor, size: tuple[int, int]) -> Tensor:
+        """One round of PyG messages along edges j → i, whatever the flow."""
+        if self.flow == "target_to_source":
+            edge_index, size = edge_index.flip(0), (size[1], size[0])
+        alpha = weight.movedim(-1, 0)  # edges first, as PyG's attention layers have it
+        # propagate_type: (x: Tensor, alpha: Tensor)
+        return self.propagate(edge_index, x=z, alpha=alpha, size=size)
+
+    def _attention(
+        self, a: AffinityOperator, edge_index: Tensor | None, nodes: Nodes
+    ) -> tuple[Tensor, Tensor]:
+        """A at the caller's edges: see ``forward``."""
+        if edge_index is not None:
+            alpha = entries_at_edges(a)
+        elif isinstance(nodes, PaddedNodes):
+            dense = a.to_dense()
+            edge_index, alpha = nodes.edges(dense if self.heads == 1 else dense.movedim(-3, -4))
+        else:
+            edge_index, alpha = complete_edges(a.to_dense())
+        if self.heads > 1:
+            alpha = alpha.movedim(-2, -1)
+        if edge_index.layout == torch.strided:
+            return edge_index, alpha
+        if edge_index.layout == torch.sparse_coo:
+            edge_index = edge_index.coalesce()
+        return set_sparse_value(edge_index, alpha), alpha
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SNLConv:
+        """A layer that moves to another device or dtype leaves its cached graph behind."""
+        self._cached = None
+        return super()._apply(fn, recurse)

@@ -1,0 +1,142 @@
+"""What a layer's options ask for, and which of them do not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch_geometric.nn.dense import Linear
+
+from snl_graph.conv.inputs import check_lambda_max
+from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial, as_basis, as_filter
+from snl_graph.kernels import Kernel
+from snl_graph.normalizations import Normalization, Symmetric
+
+
+def message_passing_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for ``MessagePassing``, which refuses those that it does not know.
+
+    Raises:
+        ValueError: If they ask for anything but a sum over nodes.
+    """
+    for name, values in (("aggr", ("add", "sum")), ("node_dim", (-2,))):
+        if name in options and options[name] not in values:
+            raise ValueError(
+                f"a product with A sums over nodes, so {name} is {values[0]!r}; got "
+                f"{options[name]!r}. Leave it out."
+            )
+    return {**options, "aggr": "add", "node_dim": -2}
+
+
+def make_filter(
+    filter: GraphFilter | str | None,
+    K: int,
+    basis: Basis | str,
+    lambda_max: float | Tensor | str,
+) -> GraphFilter:
+    """The filter of these options.
+
+    Raises:
+        ValueError: If K or a basis is given beside a filter that has its own.
+    """
+    if filter is None:
+        made = as_basis(basis)
+        if basis == "chebyshev" and not isinstance(lambda_max, Tensor | str):
+            made = Chebyshev(lambda_max)
+        return Polynomial(K, made)
+    if basis != "monomial":
+        raise ValueError(f"a filter has a basis of its own; basis = {basis!r} came as well.")
+    chosen = as_filter(filter, K)
+    if chosen is filter and K not in (2, filter.order + 1):
+        raise ValueError(
+            f"K = {K} came with a filter of order {filter.order}, and a filter has its own. Leave K out."
+        )
+    return chosen
+
+
+def chebyshev_basis(filter: GraphFilter) -> Chebyshev | None:
+    """The basis that λ_max scales, if the filter has it."""
+    basis = filter.basis if isinstance(filter, Polynomial) else None
+    return basis if isinstance(basis, Chebyshev) else None
+
+
+def check_heads(
+    heads: int, hidden_channels: int | None, kernel: Kernel | str | None, cached: bool
+) -> None:
+    """Raise a ``ValueError`` if options of a kernel come without one, or heads are not a number."""
+    if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
+        raise ValueError(f"heads is a whole number ≥ 1, got {heads!r}.")
+    if kernel is None and (heads > 1 or hidden_channels is not None):
+        name = "heads" if heads > 1 else "hidden_channels"
+        raise ValueError(
+            f"{name} shape the features of a kernel, and kernel=None has none. Pass a kernel, such "
+            f'as kernel="dot", or leave {name} out.'
+        )
+    if kernel is not None and cached:
+        raise ValueError(
+            "cached=True keeps the weights of the first call, but those of a kernel change with "
+            "the features. Leave one of them out."
+        )
+
+
+def check_scale(
+    lambda_max: float | Tensor | str, normalization: Normalization, is_scaled: bool
+) -> None:
+    """Raise unless ``lambda_max`` is of a kind that the layer can use.
+
+    Args:
+        lambda_max: What the caller passed.
+        normalization: That of the layer.
+        is_scaled: Whether the layer has the Chebyshev basis, which λ_max scales.
+    """
+    check_lambda_max(lambda_max)
+    if isinstance(lambda_max, str) and not isinstance(normalization, Symmetric):
+        raise ValueError(
+            'lambda_max="estimate" needs a symmetric A: normalization="sym". Pass a number.'
+        )
+    is_default = not isinstance(lambda_max, Tensor | str) and lambda_max == 2
+    if not is_default and not is_scaled:
+        raise ValueError(
+            f"lambda_max = {lambda_max!r} scales the Chebyshev basis, which this layer does not "
+            'have. Use basis="chebyshev" (and no filter), or leave lambda_max out.'
+        )
+
+
+def check_bipartite(
+    normalization: Normalization, filter: GraphFilter, lambda_max: float | Tensor | str
+) -> None:
+    """Raise a ``ValueError`` unless these options have a meaning for bipartite graphs."""
+    if normalization.needs_square:
+        raise ValueError(
+            "symmetric normalisation averages an edge and its reverse, (M + Mᵀ)/2, which bipartite "
+            "input does not have: its sources and targets are different nodes. Use "
+            'normalization="rw" or "none".'
+        )
+    if not isinstance(filter, Polynomial) or filter.order > 1:
+        raise ValueError(
+            "bipartite input has no powers of A, so the filter is a polynomial of K ≤ 2 (W_0 on "
+            f"the targets, W_1 on A x_src); this layer has {filter}."
+        )
+    if isinstance(lambda_max, Tensor | str) or lambda_max != 2:
+        raise ValueError("bipartite input has no Laplacian I − A, so no lambda_max: leave it at 2.")
+
+
+def channel_pair(channels: int | tuple[int, int]) -> tuple[int, int]:
+    """Channels of the sources and of the targets."""
+    return (channels, channels) if isinstance(channels, int) else (channels[0], channels[1])
+
+
+def linear(in_channels: int, out_channels: int) -> Linear:
+    """A learned matrix, Glorot-uniform; -1 takes its width from the first input."""
+    return Linear(in_channels, out_channels, bias=False, weight_initializer="glorot")
+
+
+def linear_maps(
+    taps: tuple[int, ...], target_channels: int, source_channels: int, out_channels: int
+) -> nn.ModuleList | nn.ModuleDict:
+    """One map W_k a tap, its key the name of the tap; tap 0 alone acts on the targets."""
+    maps = {tap: linear(source_channels if tap else target_channels, out_channels) for tap in taps}
+    if tuple(taps) == tuple(range(len(taps))):
+        return nn.ModuleList(maps.values())
+    return nn.ModuleDict({str(tap): lin for tap, lin in maps.items()})
