@@ -39,7 +39,8 @@ def affinity(
         mask: "full", "criss_cross", "window:R", an edge list (2, E), a boolean matrix (N, N), or a
             mask.
         normalization: "sym", "rw" or "none", or an object.
-        representation: "auto", "dense", "edges" or "factored". All are exact.
+        representation: "auto" or a name of ``snl_graph.representations``: "dense", "edges",
+            "factored", "grid". All are exact.
         size: Spatial size of the positions, e.g. (H, W), for masks of a grid.
         valid: Shape (*batch, N), bool: real nodes of padded items. Others get and give no weight.
         source_valid: The same for the sources, shape (*batch, N'); None means ``valid``.
@@ -90,8 +91,8 @@ def affinity(
     pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
     # Degrees of an inner product are cheapest in its factors, whatever A is applied as.
     is_factored = kernel.is_inner_product and mask.is_full and representation == "dense"
-    build = REPRESENTATIONS["factored" if is_factored else representation]
-    a = normalization(build(pairs))
+    built = REPRESENTATIONS["factored" if is_factored else representation]
+    a = normalization(built.build(pairs))
     return (densified(a) if representation == "dense" else a).to(phi.dtype)
 
 

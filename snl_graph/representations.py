@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -10,17 +10,20 @@ from torch import Tensor
 
 from snl_graph.grids import Size
 from snl_graph.kernels import Kernel, NodeSet
-from snl_graph.masks import Mask
+from snl_graph.masks import CrissCross, Full, Mask, all_pairs
 from snl_graph.names import lookup
 from snl_graph.operators import (
     AffinityOperator,
     DenseOperator,
     EdgeOperator,
     FactoredOperator,
+    GridOperator,
     LogDenseOperator,
     LogEdgeOperator,
+    LogGridOperator,
 )
 from snl_graph.operators.diagonal import accumulation_dtype
+from snl_graph.operators.grid import lines
 
 
 def edge_cost(width: int) -> float:
@@ -78,6 +81,23 @@ class Pairs:
                 joined = valid.unsqueeze(axis) if joined is None else joined & valid.unsqueeze(axis)
         return joined
 
+    def joined_on_lines(self, axis: int) -> Tensor | None:
+        """Which pairs on the lines along an axis have a weight; None means all.
+
+        Self lies on a line of every axis and counts once, with the last axis. Broadcastable to
+        (*batch, *lengths of the other axes, S_axis, S_axis).
+        """
+        joined = None
+        if axis != len(self.size) - 1:
+            length = self.size[axis]
+            joined = ~torch.eye(length, dtype=torch.bool, device=self.phi.device)
+        for valid, is_target in ((self.valid, True), (self.source_valid, False)):
+            if valid is not None:
+                marks = lines(valid.unsqueeze(-1), self.size, axis)
+                marks = marks if is_target else marks.mT
+                joined = marks if joined is None else joined & marks
+        return joined
+
 
 def _build_factored(pairs: Pairs) -> AffinityOperator:
     phi, psi = pairs.features()
@@ -103,8 +123,11 @@ def _build_dense(pairs: Pairs) -> AffinityOperator:
 
 
 def _build_edges(pairs: Pairs) -> AffinityOperator:
-    edge_index = pairs.mask.edges(pairs.size, pairs.phi.device)
     phi, psi = pairs.precise_features()
+    if pairs.mask.is_full:  # the one mask that also joins two sets of nodes
+        edge_index = all_pairs(phi.shape[-2], psi.shape[-2], phi.device)
+    else:
+        edge_index = pairs.mask.edges(pairs.size, phi.device)
     is_joined = None
     for valid, end in ((pairs.valid, 1), (pairs.source_valid, 0)):
         if valid is not None:
@@ -148,16 +171,52 @@ def edge_operator(
     return EdgeOperator(edge_index, weight, shape, is_nonnegative=kernel.is_nonnegative)
 
 
-REPRESENTATIONS: dict[str, Callable[[Pairs], AffinityOperator]] = {
-    "dense": _build_dense,
-    "edges": _build_edges,
-    "factored": _build_factored,
+def _build_grid(pairs: Pairs) -> AffinityOperator:
+    kernel, size = pairs.kernel, pairs.size
+    phi, psi = pairs.precise_features()
+    blocks = []
+    for axis in range(len(size)):
+        with torch.autocast(device_type=phi.device.type, enabled=False):
+            block = lines(phi, size, axis) @ lines(psi, size, axis).mT
+        joined = pairs.joined_on_lines(axis)
+        if not kernel.is_exponential:
+            block = kernel.link(block)
+        if joined is not None:
+            block = block.masked_fill(~joined, -torch.inf if kernel.is_exponential else 0)
+        blocks.append(block)
+    if kernel.is_exponential:
+        return LogGridOperator(blocks, size, pairs.phi.dtype)
+    return GridOperator(blocks, size, is_nonnegative=kernel.is_nonnegative)
+
+
+@dataclass(frozen=True)
+class Representation:
+    """A way to write M down.
+
+    Args:
+        build: Makes the operator.
+        mask: The kind of mask it serves; None means every mask. Which kernels it serves, each
+            kernel says itself.
+    """
+
+    build: Callable[[Pairs], AffinityOperator]
+    mask: type[Mask] | None = None
+
+    def serves(self, mask: Mask) -> bool:
+        """Whether M under this mask can be written so."""
+        return self.mask is None or isinstance(mask, self.mask)
+
+
+REPRESENTATIONS = {
+    "dense": Representation(_build_dense),
+    "edges": Representation(_build_edges),
+    "factored": Representation(_build_factored, Full),
+    "grid": Representation(_build_grid, CrissCross),
 }
 """How to write M down, by name."""
 
 ANNOUNCED = {
     "streaming": "exponential kernels without the N×N matrix",
-    "grid": "criss-cross masks by rows and columns",
 }
 """Representations that have a name but are not built yet."""
 
@@ -172,16 +231,21 @@ def check_representation(name: str, kernel: Kernel, mask: Mask) -> None:
             "operator in the cheapest representation there is."
         )
     lookup({**REPRESENTATIONS, "auto": None}, name, "representation")
-    if name not in kernel.representations:
-        has = ", ".join(f'"{choice}"' for choice in kernel.representations)
+    of_kernel = kernel.representations
+    if name not in of_kernel:
         raise ValueError(
-            f'kernel {kernel} has no representation "{name}"; it has {has}. Use "auto".'
+            f'kernel {kernel} has no representation "{name}"; it has {_quoted(of_kernel)}. '
+            'Use "auto".'
         )
-    if name == "factored" and not mask.is_full:
+    if not REPRESENTATIONS[name].serves(mask):
+        of_both = (choice for choice in of_kernel if REPRESENTATIONS[choice].serves(mask))
         raise ValueError(
-            f'mask {mask} has no representation "factored", which joins every pair. '
-            'Use "dense", "edges" or "auto".'
+            f'mask {mask} has no representation "{name}"; it has {_quoted(of_both)}. Use "auto".'
         )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 def choose(

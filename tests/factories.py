@@ -38,7 +38,7 @@ class KernelCase:
 
     make: Callable[[], Kernel]
     formula: KernelFormula
-    representations: tuple[str, ...] = ("dense", "edges")
+    representations: tuple[str, ...] = ("dense", "edges", "grid")
     is_nonnegative: bool = True
 
 
@@ -68,14 +68,16 @@ def _concatenation(kernel: Kernel, phi: Tensor, psi: Tensor, valid: Tensor | Non
     return oracles.pairs_of(phi, psi, lambda p, q: oracles.concatenation(p, q, weight))
 
 
-EVERYWHERE = ("dense", "edges", "factored")
+INNER_PRODUCT = ("dense", "edges", "grid", "factored")
 
 KERNELS = {
-    "dot": KernelCase(Dot, _pairwise(oracles.dot), EVERYWHERE),
-    "signed_dot": KernelCase(SignedDot, _pairwise(oracles.signed_dot), EVERYWHERE, False),
-    "signed_dot 1/n": KernelCase(lambda: SignedDot("1/n"), _scaled_by_nodes(-1), EVERYWHERE, False),
+    "dot": KernelCase(Dot, _pairwise(oracles.dot), INNER_PRODUCT),
+    "signed_dot": KernelCase(SignedDot, _pairwise(oracles.signed_dot), INNER_PRODUCT, False),
+    "signed_dot 1/n": KernelCase(
+        lambda: SignedDot("1/n"), _scaled_by_nodes(-1), INNER_PRODUCT, False
+    ),
     "signed_dot 1/sqrt(n)": KernelCase(
-        lambda: SignedDot("1/sqrt(n)"), _scaled_by_nodes(-0.5), EVERYWHERE, False
+        lambda: SignedDot("1/sqrt(n)"), _scaled_by_nodes(-0.5), INNER_PRODUCT, False
     ),
     "gaussian": KernelCase(Gaussian, _pairwise(oracles.gaussian)),
     "embedded_gaussian": KernelCase(EmbeddedGaussian, _pairwise(oracles.gaussian)),
@@ -87,7 +89,7 @@ KERNELS = {
     "double_softmax": KernelCase(
         DoubleSoftmax,
         lambda kernel, phi, psi, valid: oracles.double_softmax(phi, psi, valid),
-        EVERYWHERE,
+        INNER_PRODUCT,
     ),
     "concatenation": KernelCase(lambda: Concatenation(WIDTH), _concatenation),
 }
@@ -109,10 +111,14 @@ def _count(size: tuple[int, ...]) -> int:
 
 MASKS = {
     "full": MaskCase(
-        lambda size: Full(), lambda size: torch.ones(2 * (_count(size),)).bool(), EVERYWHERE
+        lambda size: Full(),
+        lambda size: torch.ones(2 * (_count(size),)).bool(),
+        ("dense", "edges", "factored"),
     ),
     "criss_cross": MaskCase(
-        lambda size: CrissCross(), lambda size: oracles.joined_pairs(size, oracles.criss_cross)
+        lambda size: CrissCross(),
+        lambda size: oracles.joined_pairs(size, oracles.criss_cross),
+        ("dense", "edges", "grid"),
     ),
     "window": MaskCase(
         lambda size: Window(1), lambda size: oracles.joined_pairs(size, oracles.window(1))
@@ -129,7 +135,7 @@ MASKS = {
 
 NORMALIZATIONS = ("sym", "rw", "none")
 
-REPRESENTATIONS = ("auto", "dense", "edges", "factored")
+REPRESENTATIONS = ("auto", "dense", "edges", "factored", "grid")
 
 GRIDS: dict[tuple[int, ...], tuple[int, ...]] = {(5,): (), (2, 4): (2,), (2, 3, 1): (2, 1)}
 """Sizes of one-, two- and three-dimensional grids, each with the batch axes it is tried with."""

@@ -32,8 +32,8 @@ class Kernel(nn.Module, ABC):
     def representations(self) -> tuple[str, ...]:
         """Names of the representations that this kernel has."""
         if self.is_inner_product:
-            return ("dense", "edges", "factored")
-        return ("dense", "edges")
+            return ("dense", "edges", "grid", "factored")
+        return ("dense", "edges", "grid")
 
     @abstractmethod
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from snl_graph.operators.dense import DenseOperator, LogDenseOperator, densified
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, LogDiagonal
 from snl_graph.operators.edges import EdgeOperator, LogEdgeOperator
 from snl_graph.operators.factored import FactoredOperator
+from snl_graph.operators.grid import GridOperator, LogGridOperator
 
 __all__ = [
     "AffinityOperator",
@@ -12,10 +13,12 @@ __all__ = [
     "Diagonal",
     "EdgeOperator",
     "FactoredOperator",
+    "GridOperator",
     "LinearDiagonal",
     "LogDenseOperator",
     "LogDiagonal",
     "LogEdgeOperator",
+    "LogGridOperator",
     "ScaledOperator",
     "SymmetrizedOperator",
     "densified",
