@@ -81,6 +81,8 @@ def insert_block(
     ``{after}.inserted.0.*``. With ``zero_init`` the outputs stay those of the original, bit for
     bit. Behind an ``nn.Sequential`` the block follows its last child, so that code that iterates
     over the Sequential runs it too. Several blocks at one place run in the order of insertion.
+    Feature extractors see the output of the block; one that traces the network with ``torch.fx``
+    takes it as a leaf: ``tracer_kwargs={"leaf_modules": [NonlocalBlock]}``.
 
     Args:
         model: Any network. Insert before ``torch.compile``, DistributedDataParallel and the

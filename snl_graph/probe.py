@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,7 +75,7 @@ class Visit:
 
 
 def visit(model: nn.Module, target: nn.Module, example: Any) -> Visit:
-    """Run ``example`` in evaluation mode without gradients, and watch ``target``.
+    """Run ``example`` in evaluation mode, without gradients or autocast, and watch ``target``.
 
     A failure after the target was reached is no failure of the visit: a classifier may want another
     size than the example's.
@@ -89,7 +89,10 @@ def visit(model: nn.Module, target: nn.Module, example: Any) -> Visit:
     args = args if isinstance(args, tuple) else (args,)
     kwargs = example if isinstance(example, Mapping) else {}
     outputs: list[Any] = []
-    with undisturbed(model), torch.no_grad():
+    device = next((p.device.type for p in model.parameters()), "cpu")
+    has_autocast = torch.amp.is_autocast_available(device)
+    plain = torch.autocast(device, enabled=False) if has_autocast else nullcontext()
+    with undisturbed(model), torch.no_grad(), plain:
         model.eval()
         target.register_forward_hook(lambda module, args, output: outputs.append(output))
         try:

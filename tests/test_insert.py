@@ -380,6 +380,23 @@ def test_the_block_takes_dtype_and_device_of_the_feature_map(dtype: torch.dtype)
     assert {p.device.type for p in meta.parameters()} == {"meta"}
 
 
+def test_a_block_inserted_under_autocast_keeps_full_precision() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        net = insert_block(small_net(), "stage")
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+
+
+@torch.no_grad()
+def test_a_compiled_network_notices_that_its_block_was_removed() -> None:
+    net, x = insert_block(small_net(), "stage", zero_init=False), torch.randn(2, 3, 6, 5)
+    torch._dynamo.reset()
+    compiled = torch.compile(net, backend="eager")
+    with_block = compiled(x)
+    remove_blocks(net)
+    assert torch.equal(compiled(x), net(x))
+    assert not torch.equal(net(x), with_block)
+
+
 @torch.no_grad()
 def test_channels_last_maps_stay_channels_last() -> None:
     net = small_net().to(memory_format=torch.channels_last)
