@@ -46,9 +46,7 @@ class Full(Mask):
     is_full = True
 
     def edges(self, size: Size, device: torch.device | None = None) -> Tensor:
-        n = num_positions(size)
-        node = torch.arange(n, device=device)
-        return torch.stack([node.repeat(n), node.repeat_interleave(n)])
+        return all_pairs(num_positions(size), num_positions(size), device)
 
     def matrix(self, size: Size, device: torch.device | None = None) -> Tensor:
         n = num_positions(size)
@@ -56,6 +54,13 @@ class Full(Mask):
 
     def num_edges(self, size: Size) -> int:
         return num_positions(size) ** 2
+
+
+def all_pairs(targets: int, sources: int, device: torch.device | None = None) -> Tensor:
+    """Every source at every target, (2, targets · sources), ordered by target."""
+    source = torch.arange(sources, device=device).repeat(targets)
+    target = torch.arange(targets, device=device).repeat_interleave(sources)
+    return torch.stack([source, target])
 
 
 def _coordinates(size: Size, device: torch.device | None) -> list[Tensor]:

@@ -1,0 +1,114 @@
+"""The documented rule of "auto", and the cost of what it takes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from snl_graph import affinity
+from snl_graph.kernels import Dot, EmbeddedGaussian, SignedDot
+from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
+from snl_graph.representations import ANNOUNCED, REPRESENTATIONS, choose, edge_cost
+
+
+@pytest.mark.parametrize("width", [4, 16, 64])
+@pytest.mark.parametrize("applications", [1, 2, 5])
+@pytest.mark.parametrize("is_symmetric", [False, True])
+def test_inner_products_are_factored_from_the_documented_size_on(
+    width: int, applications: int, is_symmetric: bool
+) -> None:
+    p = applications
+    threshold = (4 if is_symmetric else 2) * p * width / (p + 1)
+    for nodes in range(1, 400):
+        chosen = choose(
+            Dot(),
+            Full(),
+            (nodes,),
+            (nodes, nodes),
+            width,
+            is_symmetric=is_symmetric,
+            applications=p,
+        )
+        assert chosen == ("factored" if nodes >= threshold else "dense"), nodes
+
+
+@pytest.mark.parametrize("nodes", [2, 100, 10_000])
+def test_kernels_that_are_no_inner_product_are_dense_under_the_full_mask(nodes: int) -> None:
+    shape = (nodes, nodes)
+    assert choose(EmbeddedGaussian(), Full(), (nodes,), shape, 8, is_symmetric=True) == "dense"
+
+
+@pytest.mark.parametrize("mask", [CrissCross(), Window(1), Window(3)], ids=str)
+@pytest.mark.parametrize("kernel", [Dot(), SignedDot(), EmbeddedGaussian()], ids=str)
+@pytest.mark.parametrize("width", [8, 64])
+def test_sparse_masks_are_edges_where_they_are_sparse_enough(
+    mask: Mask, kernel: Dot, width: int
+) -> None:
+    taken = set()
+    for side in (1, 2, 3, 8, 16, 32, 64):
+        nodes = side * (side + 1)
+        size, shape = (side, side + 1), (nodes, nodes)
+        chosen = choose(kernel, mask, size, shape, width, is_symmetric=True)
+        pays = mask.num_edges(size) * edge_cost(width) <= nodes**2
+        assert chosen == ("edges" if pays else "dense")
+        taken.add(chosen)
+    assert taken == {"edges", "dense"}
+
+
+@pytest.mark.parametrize("nodes", [2, 6, 800])
+def test_while_exporting_the_choice_holds_at_every_size(
+    nodes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    shape = (nodes, nodes)
+    assert choose(Dot(), Full(), (nodes,), shape, 64, is_symmetric=True) == "factored"
+    assert choose(EmbeddedGaussian(), Full(), (nodes,), shape, 64, is_symmetric=True) == "dense"
+    edges = EdgeList(torch.tensor([[0], [1]]))
+    assert choose(Dot(), edges, (nodes,), shape, 64, is_symmetric=True) == "dense"
+
+
+def test_auto_takes_what_the_rule_says() -> None:
+    def taken(nodes: int, **arguments: object) -> str:
+        phi = torch.rand(nodes, 16)
+        return affinity(phi, **arguments).representation  # type: ignore[arg-type]
+
+    assert taken(8) == "dense"
+    assert taken(800) == "factored"
+    assert taken(31) == "dense"  # 4·p·r/(p + 1) = 32 for one application,
+    assert taken(32) == "factored"
+    assert taken(40, applications=4) == "dense"  # 51.2 for four
+    assert taken(800, kernel="gaussian") == "dense"
+    assert taken(900, kernel="gaussian", mask="window:1", size=(30, 30)) == "edges"
+    assert taken(9, kernel="gaussian", mask="window:1", size=(3, 3)) == "dense"
+
+
+@pytest.mark.parametrize("name", ["dense", "edges", "factored"])
+def test_an_operator_knows_how_it_is_held(name: str) -> None:
+    for normalization in ("sym", "rw", "none"):
+        a = affinity(torch.rand(5, 2), normalization=normalization, representation=name)
+        assert a.representation == a.T.representation == name
+
+
+def test_no_name_is_both_built_and_announced() -> None:
+    assert not REPRESENTATIONS.keys() & ANNOUNCED.keys()
+
+
+def test_the_factored_form_never_holds_the_matrix() -> None:
+    """Bytes kept for the backward pass grow with N, not with N²."""
+
+    def kept(nodes: int) -> int:
+        held: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            held[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        phi, psi = torch.rand(2, nodes, 4, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            a = affinity(phi, psi, representation="factored")
+            a.apply(torch.rand(nodes, 4))
+        return sum(held.values())
+
+    assert kept(400) < 5 * kept(100)
+    assert kept(1000) < 1000 * 1000 * 4
