@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
         (value, copy.copy(value))
         for _, saved in attributes
         for value in saved.values()
-        if isinstance(value, (list, dict, set))
+        if type(value) in (list, set, dict, OrderedDict)  # a subclass may refuse to be changed
     ]
     buffers = [(b, b._version, b.detach().clone()) for b in model.buffers() if not b.is_inference()]
     devices = {t.get_device() for t in (*model.parameters(), *model.buffers()) if t.is_cuda}

@@ -101,6 +101,7 @@ def test_a_backbone_with_a_new_block_is_the_original_bit_for_bit(backbone) -> No
     assert facts(model) == before
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_backbone_with_a_block_is_copied_pickled_compiled_and_exported(backbone) -> None:
     model, after = backbone

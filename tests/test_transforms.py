@@ -5,6 +5,8 @@ import pickle
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
@@ -61,6 +63,24 @@ def test_a_graph_has_the_positions_and_pairs_of_its_map(name: str, size: tuple[i
     for node, (copy, position) in enumerate(itertools.product(range(3), positions)):
         assert torch.equal(graph.x[node], feature_map[(copy, slice(None), *position)])
     assert torch.equal(to_feature_map(graph), feature_map)
+
+
+@given(
+    size=st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple),
+    copies=st.integers(1, 3),
+    channels=st.integers(0, 3),
+    name=st.sampled_from(NAMES),
+    dtype=st.sampled_from([torch.float64, torch.float32, torch.bfloat16, torch.int64]),
+)
+def test_any_map_survives_the_way_there_and_back(
+    size: tuple[int, ...], copies: int, channels: int, name: str, dtype: torch.dtype
+) -> None:
+    feature_map = torch.randint(-9, 9, (copies, channels, *size)).to(dtype)
+    graph = to_graph(feature_map, name)
+    again = to_feature_map(graph)
+    assert again.dtype == dtype
+    assert torch.equal(again, feature_map)
+    assert edges_of(graph) == naive_edges(name, size, copies)
 
 
 def test_self_loops_are_edges_and_the_default_joins_all() -> None:
