@@ -40,10 +40,7 @@ class Symmetric(Normalization):
                 "symmetric normalisation needs a non-negative affinity; this one may be negative. "
                 'Use a non-negative kernel, or normalization="none".'
             )
-        m_hat = m.symmetrized()
-        degree = m_hat.row_sums()
-        root = degree.power(-0.5)
-        return m_hat.scaled(root, root).with_degree(degree)
+        return m.symmetrized().balanced()
 
 
 class RandomWalk(Normalization):
@@ -54,8 +51,7 @@ class RandomWalk(Normalization):
     """
 
     def __call__(self, m: AffinityOperator) -> AffinityOperator:
-        degree = m.row_sums()
-        return m.scaled(degree.power(-1), None).with_degree(degree)
+        return m.row_normalized()
 
 
 class Unnormalized(Normalization):

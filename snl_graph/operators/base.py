@@ -89,6 +89,17 @@ class AffinityOperator(ABC):
         """
         return ScaledOperator(self, left, right)
 
+    def balanced(self) -> AffinityOperator:
+        """D^-½ A D^-½ with D the row sums of A itself, recorded as its degrees."""
+        degree = self.row_sums()
+        root = degree.power(-0.5)
+        return self.scaled(root, root).with_degree(degree)
+
+    def row_normalized(self) -> AffinityOperator:
+        """D^-1 A with D the row sums, recording them; a row of sum 0 stays 0."""
+        degree = self.row_sums()
+        return self.scaled(degree.power(-1), None).with_degree(degree)
+
     def with_degree(self, degree: Diagonal | None) -> Self:
         """The same operator, recording the degrees that normalised it."""
         recorded = copy.copy(self)
@@ -159,6 +170,10 @@ class SymmetrizedOperator(AffinityOperator):
 
     def row_sums(self) -> Diagonal:
         return self.inner.row_sums().mean(self.inner.T.row_sums())
+
+    def to_dense(self) -> Tensor:
+        matrix = self.inner.to_dense()
+        return (matrix + matrix.mT) / 2
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         """D M̂ D = ½ (D M D + (D M D)ᵀ): the scale goes inside, where a logarithm stays stable."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
+from snl_graph.operators.balanced import balanced_product, row_sums
 from snl_graph.operators.base import AffinityOperator, require_square, scale_rows
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, accumulation_dtype
 from snl_graph.operators.layout import product
@@ -54,9 +56,9 @@ class FactoredOperator(AffinityOperator):
         return (product(self.phi, gathered, z) + product(self.psi, mirrored, z)) / 2
 
     def row_sums(self) -> Diagonal:
-        sums = _product_with_ones(self.phi, self.psi)
+        sums = row_sums(self.phi, self.psi)
         if self.is_symmetric:
-            sums = (sums + _product_with_ones(self.psi, self.phi)) / 2
+            sums = (sums + row_sums(self.psi, self.phi)) / 2
         return LinearDiagonal(sums)
 
     def _transposed(self) -> FactoredOperator:
@@ -86,6 +88,19 @@ class FactoredOperator(AffinityOperator):
             is_nonnegative=self.is_nonnegative,
         )
 
+    def balanced(self) -> AffinityOperator:
+        """In eager mode and full precision with a backward pass of its own."""
+        is_plain = type(self.phi) in (Tensor, Parameter) and not torch.compiler.is_compiling()
+        if (
+            self.is_symmetric
+            and self.is_nonnegative
+            and is_plain
+            and not is_rounded_to_half(self.phi)
+            and not torch._C._are_functorch_transforms_active()
+        ):
+            return BalancedFactoredOperator(self)
+        return super().balanced()
+
     def to(self, dtype: torch.dtype) -> FactoredOperator:
         return FactoredOperator(
             self.phi.to(dtype),
@@ -97,6 +112,50 @@ class FactoredOperator(AffinityOperator):
     def to_dense(self) -> Tensor:
         matrix = self.phi @ self.psi.mT
         return (matrix + matrix.mT) / 2 if self.is_symmetric else matrix
+
+
+class BalancedFactoredOperator(FactoredOperator):
+    r"""A = S M̂ S with M̂ = ½ (Φ Ψᵀ + Ψ Φᵀ), S = D̂^-½ and D̂ the row sums of M̂ itself.
+
+    .. math:: A Z = ½ S [Φ (Ψ^⊤ S Z) + Ψ (Φ^⊤ S Z)]
+
+    Source: Zhu et al., Eq. 13.
+
+    Args:
+        m_hat: M̂, symmetrised and non-negative.
+
+    Cost: time 8·N·r·C an application, twice that backward; kept for backward: Φ, Ψ and Z.
+    """
+
+    def __init__(self, m_hat: FactoredOperator) -> None:
+        super().__init__(m_hat.phi, m_hat.psi, is_symmetrized=True, is_nonnegative=True)
+        self.m_hat = m_hat
+        self._degree = m_hat.row_sums()
+        self.root = self._degree.power(-0.5)
+
+    def apply(self, z: Tensor) -> Tensor:
+        if z.shape[:-2] != self.shape[:-2] or z.dtype != self.dtype:
+            return self.generic().apply(z)
+        return balanced_product(self.phi, self.psi, self.root.values, z)
+
+    def generic(self) -> AffinityOperator:
+        """The same operator with its scale folded into the factors."""
+        return self.m_hat.scaled(self.root, self.root).with_degree(self._degree)
+
+    def row_sums(self) -> Diagonal:
+        return self.generic().row_sums()
+
+    def symmetrized(self) -> BalancedFactoredOperator:
+        return self
+
+    def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
+        return self.generic().scaled(left, right)
+
+    def to(self, dtype: torch.dtype) -> AffinityOperator:
+        return self if dtype == self.dtype else self.generic().to(dtype)
+
+    def to_dense(self) -> Tensor:
+        return self.generic().to_dense()
 
 
 def is_rounded_to_half(tensor: Tensor) -> bool:
@@ -117,11 +176,3 @@ def _balanced(phi: Tensor, psi: Tensor, is_symmetrized: bool) -> tuple[Tensor, T
     is_usable = (ours > 0) & (theirs > 0)  # a column of zeros gives nothing, whatever its scale
     scale = torch.where(is_usable, scale, 1)
     return phi * scale, psi / scale
-
-
-def _product_with_ones(phi: Tensor, psi: Tensor) -> Tensor:
-    """Φ (Ψᵀ 1), summed in float32 at least, also under autocast."""
-    dtype = accumulation_dtype(phi.dtype)
-    with torch.autocast(device_type=phi.device.type, enabled=False):
-        column_sums = psi.sum(dim=-2, dtype=dtype)  # (*batch, r)
-        return (phi.to(dtype) @ column_sums.unsqueeze(-1)).squeeze(-1)

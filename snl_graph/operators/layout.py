@@ -14,3 +14,13 @@ def product(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
     if like.mT.is_contiguous() and not like.is_contiguous():
         return (right.mT @ left.mT).mT
     return left @ right
+
+
+def add_product_(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """``total += left @ right`` in place and without a copy of the product, where it is a batch."""
+    if total.dim() != 3:
+        return total.add_(left @ right)
+    if total.is_contiguous():
+        return total.baddbmm_(left, right)
+    total.mT.baddbmm_(right.mT, left.mT)
+    return total
