@@ -13,6 +13,7 @@ from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
 from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
+from snl_graph.spectral import filter_response, spectrum
 from snl_graph.transforms import ImageToGraph, to_feature_map, to_graph
 from snl_graph.version import __version__
 
@@ -22,10 +23,12 @@ __all__ = [
     "SNLConv",
     "__version__",
     "affinity",
+    "filter_response",
     "insert_block",
     "inserted_blocks",
     "nonlocal_block",
     "remove_blocks",
+    "spectrum",
     "to_feature_map",
     "to_graph",
     "value_checks",
