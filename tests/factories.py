@@ -69,6 +69,8 @@ def _concatenation(kernel: Kernel, phi: Tensor, psi: Tensor, valid: Tensor | Non
 
 
 INNER_PRODUCT = ("dense", "edges", "grid", "factored")
+EXPONENTIAL = ("dense", "edges", "grid", "streaming")
+EXPONENTIAL = ("dense", "edges", "grid", "streaming")
 
 KERNELS = {
     "dot": KernelCase(Dot, _pairwise(oracles.dot), INNER_PRODUCT),
@@ -79,13 +81,16 @@ KERNELS = {
     "signed_dot 1/sqrt(n)": KernelCase(
         lambda: SignedDot("1/sqrt(n)"), _scaled_by_nodes(-0.5), INNER_PRODUCT, False
     ),
-    "gaussian": KernelCase(Gaussian, _pairwise(oracles.gaussian)),
-    "embedded_gaussian": KernelCase(EmbeddedGaussian, _pairwise(oracles.gaussian)),
+    "gaussian": KernelCase(Gaussian, _pairwise(oracles.gaussian), EXPONENTIAL),
+    "embedded_gaussian": KernelCase(EmbeddedGaussian, _pairwise(oracles.gaussian), EXPONENTIAL),
     "embedded_gaussian 1/sqrt(r)": KernelCase(
         lambda: EmbeddedGaussian("1/sqrt(r)"),
         _pairwise(lambda p, q: oracles.gaussian(p, q, len(p) ** -0.5)),
+        EXPONENTIAL,
     ),
-    "rbf": KernelCase(lambda: RBF(0.3), _pairwise(lambda p, q: oracles.rbf(p, q, 0.3))),
+    "rbf": KernelCase(
+        lambda: RBF(0.3), _pairwise(lambda p, q: oracles.rbf(p, q, 0.3)), EXPONENTIAL
+    ),
     "double_softmax": KernelCase(
         DoubleSoftmax,
         lambda kernel, phi, psi, valid: oracles.double_softmax(phi, psi, valid),
@@ -113,7 +118,7 @@ MASKS = {
     "full": MaskCase(
         lambda size: Full(),
         lambda size: torch.ones(2 * (_count(size),)).bool(),
-        ("dense", "edges", "factored"),
+        ("dense", "edges", "factored", "streaming"),
     ),
     "criss_cross": MaskCase(
         lambda size: CrissCross(),
@@ -135,10 +140,17 @@ MASKS = {
 
 NORMALIZATIONS = ("sym", "rw", "none")
 
-REPRESENTATIONS = ("auto", "dense", "edges", "factored", "grid")
+REPRESENTATIONS = ("auto", "dense", "edges", "factored", "streaming", "grid")
 
 GRIDS: dict[tuple[int, ...], tuple[int, ...]] = {(5,): (), (2, 4): (2,), (2, 3, 1): (2, 1)}
 """Sizes of one-, two- and three-dimensional grids, each with the batch axes it is tried with."""
+
+
+def representations_of(kernel: str, mask: str) -> tuple[str, ...]:
+    """Names of the representations that this kernel has under this mask."""
+    return tuple(
+        name for name in KERNELS[kernel].representations if name in MASKS[mask].representations
+    )
 
 
 @dataclass(frozen=True)
@@ -155,9 +167,8 @@ class Case:
 
     @property
     def exists(self) -> bool:
-        kernel, mask = KERNELS[self.kernel], MASKS[self.mask]
-        has = {"auto", *kernel.representations} & {"auto", *mask.representations}
-        is_signed = self.normalization == "sym" and not kernel.is_nonnegative
+        has = {"auto", *representations_of(self.kernel, self.mask)}
+        is_signed = self.normalization == "sym" and not KERNELS[self.kernel].is_nonnegative
         return self.representation in has and not is_signed
 
     def matrix(

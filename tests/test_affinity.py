@@ -10,15 +10,19 @@ from snl_graph import affinity
 from snl_graph.kernels import Concatenation, SignedDot
 from snl_graph.operators import AffinityOperator
 from tests import oracles
-from tests.factories import KERNELS, MASKS, NORMALIZATIONS
+from tests.factories import KERNELS, MASKS, NORMALIZATIONS, representations_of
 from tests.tolerances import assert_equal
 
-PAIRS = [
-    (kernel, representation)
-    for kernel, case in KERNELS.items()
-    for representation in case.representations
+PAIRS = [(kernel, name) for kernel in KERNELS for name in representations_of(kernel, "full")]
+"""Each kernel in each of its representations under the full mask."""
+
+MASKED = [
+    (kernel, mask, name)
+    for kernel in KERNELS
+    for mask in MASKS
+    for name in representations_of(kernel, mask)
 ]
-"""Each kernel in each of its representations."""
+"""The same under every mask."""
 
 
 def normalizations_of(kernel: str) -> list[str]:
@@ -100,13 +104,13 @@ def test_without_psi_the_features_are_compared_with_themselves(normalization: st
     assert_equal(a.to_dense(), expected("gaussian", None, phi, phi, normalization))
 
 
-@pytest.mark.parametrize("mask", ["full", "boolean_matrix"])
-@pytest.mark.parametrize(("kernel", "representation"), PAIRS)
+@pytest.mark.parametrize(
+    ("kernel", "mask", "representation"),
+    [case for case in MASKED if case[1] in ("full", "boolean_matrix")],
+)
 def test_renumbered_nodes_give_the_renumbered_operator(
-    kernel: str, representation: str, mask: str
+    kernel: str, mask: str, representation: str
 ) -> None:
-    if mask not in KERNELS and representation not in MASKS[mask].representations:
-        mask = "full"
     made = KERNELS[kernel].make().double()
     phi, psi = torch.randn(2, 2, 6, 3, dtype=torch.float64)
     joined = MASKS[mask].joined((6,))
@@ -131,13 +135,10 @@ def test_renumbered_nodes_give_the_renumbered_operator(
 class TestPadding:
     """``valid`` gives the operator of the real nodes alone, and zeros elsewhere."""
 
-    @pytest.mark.parametrize("mask", MASKS)
-    @pytest.mark.parametrize(("kernel", "representation"), PAIRS)
+    @pytest.mark.parametrize(("kernel", "mask", "representation"), MASKED)
     def test_padded_nodes_neither_get_nor_give(
-        self, kernel: str, representation: str, mask: str
+        self, kernel: str, mask: str, representation: str
     ) -> None:
-        if representation not in MASKS[mask].representations:
-            representation = "auto"
         size = (2, 3)
         made = KERNELS[kernel].make().double()
         phi, psi = torch.randn(2, 3, 6, 3, dtype=torch.float64)
@@ -236,8 +237,6 @@ FRONT_DOOR_ERRORS: dict[str, tuple[type[Exception], dict[str, object], str]] = {
     "no normalisation": (ValueError, {"normalization": "l2"}, 'unknown normalization "l2"'),
     "no mask": (ValueError, {"mask": "diagonal"}, 'unknown mask "diagonal"'),
     "no representation": (ValueError, {"representation": "sparse"}, 'unknown rep.*"dense"'),
-    "streaming": (ValueError, {"representation": "streaming"}, '"streaming" .* not built yet. Use'),
-    "grid": (ValueError, {"representation": "grid"}, '"grid" .* is not built yet. Use "auto"'),
     "no size": (ValueError, {"mask": "criss_cross"}, r"size of the 4 positions: size=\(H, W\)"),
     "another size": (ValueError, {"size": (2, 3)}, r"size \(2, 3\) has 6 positions, but .* 4 node"),
     "negative size": (ValueError, {"size": (-2, -2)}, r"whole lengths ≥ 1.*got \(-2, -2\)"),

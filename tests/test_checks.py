@@ -11,7 +11,7 @@ def test_values_are_checked_only_inside_the_context() -> None:
     phi = torch.full((3, 2), float("nan"))
     snl_graph.affinity(phi)
     with snl_graph.value_checks():
-        with pytest.raises(ValueError, match="phi has 6 non-finite values .* of 6"):
+        with pytest.raises(ValueError, match=r"phi has 6 non-finite values .* of 6"):
             snl_graph.affinity(phi)
         with pytest.raises(ValueError, match="psi has 6 non-finite values"):
             snl_graph.affinity(torch.zeros(3, 2), phi)
@@ -45,7 +45,7 @@ def test_no_check_is_traced() -> None:
 
 def test_finite_values_pass_and_others_are_counted() -> None:
     checks.require_finite(torch.randn(4), "x")
-    with pytest.raises(ValueError, match="x has 2 non-finite values .* of 3"):
+    with pytest.raises(ValueError, match=r"x has 2 non-finite values .* of 3"):
         checks.require_finite(torch.tensor([1.0, float("inf"), float("nan")]), "x")
 
 

@@ -13,7 +13,7 @@ from snl_graph import affinity
 from snl_graph.kernels import RBF, DoubleSoftmax, Gaussian, Kernel, SignedDot
 from snl_graph.operators import DenseOperator, EdgeOperator, LogDenseOperator, LogEdgeOperator
 from tests import oracles
-from tests.factories import KERNELS, MASKS
+from tests.factories import KERNELS, MASKS, representations_of
 from tests.tolerances import RELATIVE, assert_equal, large_logits
 
 HALVES = [torch.float16, torch.bfloat16]
@@ -113,7 +113,7 @@ class TestAutocast:
         phi, psi = torch.randn(2, 6, 3, requires_grad=True)
         z = torch.randn(6, 2)
         for normalization in ("sym", "rw") if KERNELS[kernel].is_nonnegative else ("none",):
-            for representation in KERNELS[kernel].representations:
+            for representation in representations_of(kernel, "full"):
                 p, q = (x.to(dtype) if cast_features else x for x in (phi, psi))
                 with torch.autocast("cpu", dtype=dtype):
                     a = affinity(
@@ -177,8 +177,10 @@ SHARP: dict[str, Callable[[Tensor, Tensor], tuple[Kernel, Tensor]]] = {
 class TestLargeLogits:
     @pytest.mark.parametrize("most", [1.0, 100.0, 1e4])
     @pytest.mark.parametrize("normalization", ["sym", "rw"])
-    @pytest.mark.parametrize("representation", ["dense", "edges"])
-    @pytest.mark.parametrize("mask", MASKS)
+    @pytest.mark.parametrize(
+        ("mask", "representation"),
+        [(mask, name) for mask in MASKS for name in representations_of("rbf", mask)],
+    )
     @pytest.mark.parametrize("kernel", SHARP)
     def test_normalised_exponentials_are_those_of_the_log_domain(
         self, kernel: str, mask: str, representation: str, normalization: str, most: float

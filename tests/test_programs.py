@@ -24,6 +24,8 @@ PIECES = [
     ("rbf", "window", "sym", "dense"),
     ("gaussian", "criss_cross", "rw", "edges"),
     ("embedded_gaussian", "window", "sym", "edges"),
+    ("embedded_gaussian", "criss_cross", "sym", "grid"),
+    ("dot", "criss_cross", "rw", "grid"),
     ("concatenation", "edge_list", "sym", "edges"),
     ("dot", "boolean_matrix", "rw", "edges"),
     ("dot", "full", "rw", "auto"),

@@ -8,7 +8,7 @@ import torch
 from snl_graph import affinity
 from snl_graph.kernels import Dot, EmbeddedGaussian, SignedDot
 from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
-from snl_graph.representations import ANNOUNCED, REPRESENTATIONS, choose, edge_cost
+from snl_graph.representations import choose, edge_cost
 
 
 @pytest.mark.parametrize("width", [4, 16, 64])
@@ -87,10 +87,6 @@ def test_an_operator_knows_how_it_is_held(name: str) -> None:
     for normalization in ("sym", "rw", "none"):
         a = affinity(torch.rand(5, 2), normalization=normalization, representation=name)
         assert a.representation == a.T.representation == name
-
-
-def test_no_name_is_both_built_and_announced() -> None:
-    assert not REPRESENTATIONS.keys() & ANNOUNCED.keys()
 
 
 def test_the_factored_form_never_holds_the_matrix() -> None:

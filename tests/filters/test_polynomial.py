@@ -225,7 +225,7 @@ def test_lambda_max_is_positive(lambda_max: float) -> None:
 
 
 def test_a_response_needs_one_lambda_max() -> None:
-    with pytest.raises(ValueError, match="holds one a graph. Ask for each alone"):
+    with pytest.raises(ValueError, match=r"holds one a graph. Ask for each alone"):
         Polynomial(2, Chebyshev(torch.ones(3, 1))).response(torch.zeros(1))
 
 
@@ -237,7 +237,7 @@ def test_filters_and_bases_by_name() -> None:
         assert type(made.basis) is type(as_basis(name))
         assert as_filter(made, 2) is made
         assert as_basis(made.basis) is made.basis
-    with pytest.raises(ValueError, match='unknown filter "chebychev". Did you mean "chebyshev"'):
+    with pytest.raises(ValueError, match=r'unknown filter "chebychev". Did you mean "chebyshev"'):
         as_filter("chebychev", 2)
     with pytest.raises(ValueError, match='unknown basis "power"'):
         as_basis("power")
