@@ -105,8 +105,8 @@ def _some_pairs(count: int) -> Tensor:
     """A directed graph with an isolated node (the last), a node without input and a self-loop."""
     generator = torch.Generator().manual_seed(count)
     matrix = torch.rand(count, count, generator=generator) < 0.4
-    matrix[0, 0] = matrix[0, 1] = True
-    matrix[-1], matrix[:, -1], matrix[1] = False, False, False
+    matrix[0, :2] = True
+    matrix[-1] = matrix[:, -1] = matrix[1:2] = False
     return matrix
 
 
