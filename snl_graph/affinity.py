@@ -89,10 +89,7 @@ def affinity(
             applications=applications,
         )
     pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
-    # Degrees of an inner product are cheapest in its factors, whatever A is applied as.
-    is_factored = kernel.is_inner_product and mask.is_full and representation == "dense"
-    built = REPRESENTATIONS["factored" if is_factored else representation]
-    a = normalization(built.build(pairs))
+    a = normalization(REPRESENTATIONS[representation].build(pairs))
     return (densified(a) if representation == "dense" else a).to(phi.dtype)
 
 

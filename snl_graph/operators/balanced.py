@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from snl_graph.operators.diagonal import LinearDiagonal, accumulation_dtype
+from snl_graph.operators.diagonal import LinearDiagonal, accumulation_dtype, full_precision
 from snl_graph.operators.layout import add_product_, product
 
 
 def row_sums(phi: Tensor, psi: Tensor) -> Tensor:
     """Φ (Ψᵀ 1), summed in float32 at least, also under autocast; shape (*batch, N)."""
     dtype = accumulation_dtype(phi.dtype)
-    with torch.autocast(device_type=phi.device.type, enabled=False):
+    with full_precision(phi.device):
         column_sums = psi.sum(dim=-2, dtype=dtype)  # (*batch, r)
         return (phi.to(dtype) @ column_sums.unsqueeze(-1)).squeeze(-1)
 

@@ -130,8 +130,8 @@ class BalancedFactoredOperator(FactoredOperator):
     def __init__(self, m_hat: FactoredOperator) -> None:
         super().__init__(m_hat.phi, m_hat.psi, is_symmetrized=True, is_nonnegative=True)
         self.m_hat = m_hat
-        self._degree = m_hat.row_sums()
-        self.root = self._degree.power(-0.5)
+        with torch.no_grad():  # the function knows the gradient through the degrees
+            self.root = m_hat.row_sums().power(-0.5)
 
     def apply(self, z: Tensor) -> Tensor:
         if z.shape[:-2] != self.shape[:-2] or z.dtype != self.dtype:
@@ -140,7 +140,10 @@ class BalancedFactoredOperator(FactoredOperator):
 
     def generic(self) -> AffinityOperator:
         """The same operator with its scale folded into the factors."""
-        return self.m_hat.scaled(self.root, self.root).with_degree(self._degree)
+        return AffinityOperator.balanced(self.m_hat)
+
+    def degree(self) -> Tensor:
+        return self.m_hat.row_sums().values
 
     def row_sums(self) -> Diagonal:
         return self.generic().row_sums()
