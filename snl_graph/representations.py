@@ -21,7 +21,9 @@ from snl_graph.operators import (
     LogDenseOperator,
     LogEdgeOperator,
     LogGridOperator,
+    StreamingOperator,
 )
+from snl_graph.operators.attention import NEVER
 from snl_graph.operators.diagonal import accumulation_dtype
 from snl_graph.operators.grid import lines
 
@@ -173,7 +175,7 @@ def edge_operator(
 
 def _build_grid(pairs: Pairs) -> AffinityOperator:
     kernel, size = pairs.kernel, pairs.size
-    phi, psi = pairs.precise_features()
+    phi, psi = (features.contiguous() for features in pairs.precise_features())
     blocks = []
     for axis in range(len(size)):
         with torch.autocast(device_type=phi.device.type, enabled=False):
@@ -187,6 +189,23 @@ def _build_grid(pairs: Pairs) -> AffinityOperator:
     if kernel.is_exponential:
         return LogGridOperator(blocks, size, pairs.phi.dtype)
     return GridOperator(blocks, size, is_nonnegative=kernel.is_nonnegative)
+
+
+def _build_streaming(pairs: Pairs) -> AffinityOperator:
+    phi, psi = pairs.precise_features()
+    left, right = (
+        None if valid is None else torch.where(valid, phi.new_zeros(()), NEVER)
+        for valid in (pairs.valid, pairs.source_valid)
+    )
+    is_of_one_set = pairs.phi is pairs.psi and pairs.valid is pairs.source_valid
+    return StreamingOperator(
+        phi,
+        psi,
+        left,
+        right,
+        is_symmetric=is_of_one_set and pairs.kernel.is_symmetric,
+        dtype=pairs.phi.dtype,
+    )
 
 
 @dataclass(frozen=True)
@@ -212,24 +231,15 @@ REPRESENTATIONS = {
     "edges": Representation(_build_edges),
     "factored": Representation(_build_factored, Full),
     "grid": Representation(_build_grid, CrissCross),
+    "streaming": Representation(_build_streaming, Full),
 }
 """How to write M down, by name."""
-
-ANNOUNCED = {
-    "streaming": "exponential kernels without the N×N matrix",
-}
-"""Representations that have a name but are not built yet."""
 
 
 def check_representation(name: str, kernel: Kernel, mask: Mask) -> None:
     """Raise a ``ValueError`` unless ``kernel`` and ``mask`` have the representation ``name``."""
     if name == "auto":
         return
-    if name in ANNOUNCED:
-        raise ValueError(
-            f'representation "{name}" ({ANNOUNCED[name]}) is not built yet. Use "auto": the exact '
-            "operator in the cheapest representation there is."
-        )
     lookup({**REPRESENTATIONS, "auto": None}, name, "representation")
     of_kernel = kernel.representations
     if name not in of_kernel:

@@ -21,18 +21,22 @@ class Kernel(nn.Module, ABC):
         is_exponential: Whether link = exp.
         is_inner_product: Whether link is the identity.
         is_embedded: Whether Φ and Ψ are learned projections; False means Φ = Ψ = X.
+        is_symmetric: Whether M is known to equal its transpose wherever Φ = Ψ.
     """
 
     is_nonnegative: ClassVar[bool] = True
     is_exponential: ClassVar[bool] = False
     is_inner_product: ClassVar[bool] = False
     is_embedded: ClassVar[bool] = True
+    is_symmetric: ClassVar[bool] = False
 
     @property
     def representations(self) -> tuple[str, ...]:
         """Names of the representations that this kernel has."""
         if self.is_inner_product:
             return ("dense", "edges", "grid", "factored")
+        if self.is_exponential:
+            return ("dense", "edges", "grid", "streaming")
         return ("dense", "edges", "grid")
 
     @abstractmethod

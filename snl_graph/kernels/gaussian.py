@@ -21,6 +21,8 @@ class EmbeddedGaussian(ExponentialKernel):
         ValueError: If ``scale`` is neither.
     """
 
+    is_symmetric = True
+
     def __init__(self, scale: float | str = 1.0) -> None:
         super().__init__()
         if isinstance(scale, str) and scale != "1/sqrt(r)":
@@ -61,6 +63,8 @@ class RBF(ExponentialKernel):
     Raises:
         ValueError: If ``gamma`` is not positive.
     """
+
+    is_symmetric = True
 
     def __init__(self, gamma: float = 1.0) -> None:
         super().__init__()

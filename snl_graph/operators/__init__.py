@@ -6,9 +6,11 @@ from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, LogDiagonal
 from snl_graph.operators.edges import EdgeOperator, LogEdgeOperator
 from snl_graph.operators.factored import FactoredOperator
 from snl_graph.operators.grid import GridOperator, LogGridOperator
+from snl_graph.operators.streaming import AttentionOperator, StreamingOperator
 
 __all__ = [
     "AffinityOperator",
+    "AttentionOperator",
     "DenseOperator",
     "Diagonal",
     "EdgeOperator",
@@ -20,6 +22,7 @@ __all__ = [
     "LogEdgeOperator",
     "LogGridOperator",
     "ScaledOperator",
+    "StreamingOperator",
     "SymmetrizedOperator",
     "densified",
 ]
