@@ -77,20 +77,33 @@ def affinity(
         source_valid = valid
     _check_valid(valid, phi, "valid")
     _check_valid(source_valid, psi, "source_valid")
+    pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
+    return assemble(pairs, normalization, representation, applications)
 
+
+def assemble(
+    pairs: Pairs, normalization: Normalization, representation: str, applications: int = 1
+) -> AffinityOperator:
+    """A of pieces that are known to go together: :func:`affinity` after its checks.
+
+    Args:
+        pairs: All that defines M.
+        normalization: How M becomes A.
+        representation: "auto" or a name.
+        applications: How often A will be applied; a hint for "auto".
+    """
     if representation == "auto":
         representation = choose(
-            kernel,
-            mask,
-            size,
-            (targets, sources),
-            phi.shape[-1],
+            pairs.kernel,
+            pairs.mask,
+            pairs.size,
+            (pairs.phi.shape[-2], pairs.psi.shape[-2]),
+            pairs.phi.shape[-1],
             is_symmetric=normalization.needs_square,
             applications=applications,
         )
-    pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
     a = normalization(REPRESENTATIONS[representation].build(pairs))
-    return (densified(a) if representation == "dense" else a).to(phi.dtype)
+    return (densified(a) if representation == "dense" else a).to(pairs.phi.dtype)
 
 
 def as_kernel_without_weights(kernel: Kernel | str) -> Kernel:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from snl_graph.affinity import affinity, check_pieces
+from snl_graph.affinity import assemble, check_pieces
 from snl_graph.blocks.arrangements import Arrangement, Positions, PositionsTimesChannels
 from snl_graph.blocks.linear import NodeLinear
 from snl_graph.blocks.pooling import Subsampling
@@ -15,7 +15,7 @@ from snl_graph.kernels import Kernel, NodeSet
 from snl_graph.masks import Mask
 from snl_graph.normalizations import Normalization
 from snl_graph.operators import AffinityOperator
-from snl_graph.representations import check_representation
+from snl_graph.representations import Pairs, check_representation
 
 
 @dataclass(frozen=True)
@@ -100,37 +100,34 @@ class FeatureAffinity(nn.Module):
         """
         pieces, arrangement = self.pieces, self.pieces.arrangement
         if mask is not None:
-            _check_graph(pieces)
+            _check_graph(pieces, mask)
         phi = nodes if self.phi is None else self.phi(nodes)
         psi = nodes if self.psi is None else self.psi(nodes)
         width = phi.shape[-1]
         source_valid = None if valid is None else pieces.subsampling.pool_valid(valid, size)
         psi = pieces.subsampling.pool(psi, size, valid)
-        marks = [
-            None if mark is None else arrangement.arrange_valid(mark, width)
-            for mark in (valid, source_valid)
-        ]
+        if valid is not None and source_valid is not None:
+            valid = arrangement.arrange_valid(valid, width)
+            source_valid = arrangement.arrange_valid(source_valid, width)
         arranged = arrangement.arrange(phi)
-        return affinity(
+        pairs = Pairs(
+            self.kernel,
+            pieces.mask if mask is None else mask,
             arranged,
             arrangement.arrange(psi),
-            kernel=self.kernel,
-            mask=pieces.mask if mask is None else mask,
-            normalization=pieces.normalization,
-            representation=pieces.representation,
-            size=size if isinstance(arrangement, Positions) else None,
-            valid=marks[0],
-            source_valid=marks[1],
-            node_set=node_set,
-            applications=applications,
+            size if isinstance(arrangement, Positions) else (arranged.shape[-2],),
+            valid,
+            source_valid,
+            node_set,
         )
+        return assemble(pairs, pieces.normalization, pieces.representation, applications)
 
     def extra_repr(self) -> str:
         pieces = self.pieces
         return f"mask={pieces.mask}, normalization={pieces.normalization}"
 
 
-def _check_graph(pieces: AffinityPieces) -> None:
+def _check_graph(pieces: AffinityPieces, mask: Mask) -> None:
     """Raise a ``ValueError`` if the edges of a graph cannot be the mask."""
     if not isinstance(pieces.arrangement, Positions):
         raise ValueError(
@@ -139,3 +136,4 @@ def _check_graph(pieces: AffinityPieces) -> None:
         )
     if not pieces.subsampling.is_identity:
         raise ValueError("subsample pools a grid, and a graph with edges has none.")
+    check_representation(pieces.representation, pieces.kernel, mask)
