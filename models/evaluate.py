@@ -78,7 +78,14 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = ArgumentParser(
         prog=PROGRAM, exit_on_error=False, description="Measure a checkpoint on the test part."
     )
-    parser.add_function_arguments(evaluate, as_positional=True)
+    parser.add_argument("checkpoint", type=Path, help="A file that models.train wrote.")
+    parser.add_argument(
+        "--data", type=Path, default="data", help="Folder that holds the data sets."
+    )
+    parser.add_argument("--download", action="store_true", help="Fetch missing data.")
+    parser.add_argument("--accelerator", default="auto", help='"cpu", "gpu", "mps" or "auto".')
+    parser.add_argument("--devices", type=str, default="1", help='How many, a list, or "auto".')
+    parser.add_argument("--batch_size", type=int | None, help="Images at a time; as in training.")
     with quiet(), errors_on_one_line(PROGRAM):
         chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))
         evaluate(**chosen.as_dict())

@@ -41,6 +41,6 @@ def build_network(name: str, *, in_channels: int = 3, num_classes: int = 10) -> 
 
     Example:
         >>> sum(p.numel() for p in build_network("preresnet20").parameters())
-        274554
+        272282
     """
     return lookup(NETWORKS, name, "network")(in_channels=in_channels, num_classes=num_classes)

@@ -85,7 +85,7 @@ def make_trainer(name: str, recipe: Recipe, options: Namespace, steps_per_epoch:
     tensorboard = TensorBoardLogger(
         options.out, name=name, version=csv.version, default_hp_metric=False
     )
-    trainer = Trainer(
+    return Trainer(
         accelerator=options.accelerator,
         devices=devices_of(options.devices),
         precision=options.precision,
@@ -102,9 +102,10 @@ def make_trainer(name: str, recipe: Recipe, options: Namespace, steps_per_epoch:
         ],
         num_sanity_val_steps=0,
         enable_model_summary=False,
+        log_every_n_steps=max(
+            1, min(50, steps_per_epoch // 16)
+        ),  # in each epoch, on 16 devices too
     )
-    trainer.log_every_n_steps = max(1, min(50, steps_per_epoch // trainer.num_devices))
-    return trainer
 
 
 @rank_zero_only
@@ -112,7 +113,7 @@ def _open_run_folder(trainer: Trainer, recipe: Recipe) -> None:
     folder = Path(str(trainer.log_dir))
     folder.mkdir(parents=True)  # fails if another run has taken it meanwhile
     for logger in trainer.loggers:
-        logger.experiment  # noqa: B018: opens its files while the folder is empty, as it wants it
+        _ = logger.experiment  # type: ignore[attr-defined]  # opens its files in the empty folder
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False)
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
 
 import torch
 from lightning import LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
@@ -14,7 +15,8 @@ from models.data import DATASETS
 from models.networks import build_network
 from models.recipe import Recipe
 from models.schedules import OPTIMIZERS, learning_rate_factor
-from snl_graph import insert_block
+from snl_graph import insert_block, nonlocal_block
+from snl_graph.names import lookup
 
 
 def network_of(recipe: Recipe) -> nn.Module:
@@ -29,7 +31,10 @@ def network_of(recipe: Recipe) -> nn.Module:
     )
     if recipe.block is None:
         return network
-    example = torch.zeros(2, spec.in_channels, spec.size, spec.size)
+    known = dict.fromkeys(inspect.signature(nonlocal_block).parameters)
+    for option in recipe.block_options:
+        lookup(known, option, "option of the block")
+    example = torch.zeros(2, spec.in_channels, *spec.size)
     for position in recipe.after:
         insert_block(
             network,
@@ -103,7 +108,7 @@ class Classifier(LightningModule):
         """As after validation."""
         self.on_validation_epoch_end()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimiser, and the schedule at every step."""
         optimizer = OPTIMIZERS[self.recipe.optimizer](self.parameters(), self.recipe)
         steps = self.trainer.estimated_stepping_batches

@@ -65,7 +65,7 @@ def plot_attention_maps(
             axes[0].annotate(
                 str(number), (x, y), color=VERMILION, fontsize="small", ha="center", va="center"
             )
-        axes[0].set_xlabel("input")
+        axes[0].set_xlabel("input", fontsize="small")
     for number, ((i, j), panel) in enumerate(
         zip(positions, axes[wanted - len(positions) :], strict=True), start=1
     ):

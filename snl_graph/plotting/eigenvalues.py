@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from snl_graph.plotting.canvas import BLUE, GREY, VERMILION, new_axes, plain
 from snl_graph.spectral import Spectrum
@@ -63,6 +64,7 @@ def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool 
             label="not real",
         )
         ax.legend(loc="best", frameon=False, fontsize="small")
+    ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel("Re λ")
     ax.set_ylabel("Im λ")
     ax.set_title(_claim(values, real), fontsize="medium")
@@ -70,7 +72,7 @@ def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool 
     return ax
 
 
-def _claim(values: np.ndarray, real: np.ndarray) -> str:  # type: ignore[type-arg]
+def _claim(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> str:
     if real.all():
         return f"all {len(values)} real"
     return (

@@ -64,6 +64,4 @@ def _filter_and_weights(module: nn.Module) -> tuple[Any, list[Tensor]]:
             f"{type(module).__name__} has no graph filter; expected a nonlocal block, one of its "
             f"units, or an SNLConv."
         )
-    if isinstance(matrices, nn.ModuleDict):
-        return graph_filter, [matrices[str(tap)].weight for tap in graph_filter.taps]
-    return graph_filter, [linear.weight for linear in matrices]
+    return graph_filter, [matrices[str(tap)].weight for tap in graph_filter.taps]

@@ -109,11 +109,13 @@ def _of_matrix(
     laplacian = np.eye(n) - a
     if n == 0:
         empty = torch.empty(0, dtype=torch.float64)
-        columns = torch.empty(0, 0, dtype=torch.float64) if vectors else None
-        return Spectrum(empty, columns, True, float("nan"), "symmetric", 0.0)
+        no_vectors = torch.empty(0, 0, dtype=torch.float64) if vectors else None
+        return Spectrum(empty, no_vectors, True, float("nan"), "symmetric", 0.0)
     # Rounding of A in its own dtype, not of this computation, is what blurs symmetry.
     tolerance = 8 * precision * max(1.0, np.abs(a).max())
-    root = np.sqrt(np.where(degree > 0, degree, 1.0))
+    # The degrees of an exponential kernel can be too great for a number; then A goes as general.
+    usable = bool(np.isfinite(degree).all()) and bool((degree >= 0).all())
+    root = np.sqrt(np.where(degree > 0, degree, 1.0)) if usable else np.ones(n)
     similar = root[:, None] * a / root
     if np.abs(a - a.T).max() <= tolerance:
         method = "symmetric"
