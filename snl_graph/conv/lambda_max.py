@@ -16,7 +16,10 @@ LEAST = 1e-2
 """The least estimate: L = 0 has λ_max = 0, which nothing can be divided by."""
 
 STEPS = 20
-"""Lanczos steps, each one product with one signal a graph."""
+"""Lanczos steps, each one product with A."""
+
+PROBES = 4
+"""Start vectors side by side: one alone may by chance hardly see the upper end."""
 
 SQUARINGS = 16
 """Squarings of the Ritz matrix: 2^16 steps of the power method on a STEPS × STEPS matrix."""
@@ -54,23 +57,21 @@ class _GraphSums:
         self.batch, self.num_graphs = batch, num_graphs
 
     def total(self, values: Tensor) -> Tensor:
-        """Shape (*batch, N) → (*batch, G)."""
+        """Shape (*batch, N, P) → (*batch, G, P)."""
         if self.batch is None:
-            return values.sum(-1, keepdim=True)
-        return scatter(values, self.batch, dim=-1, dim_size=self.num_graphs, reduce="sum")
+            return values.sum(-2, keepdim=True)
+        return scatter(values, self.batch, dim=-2, dim_size=self.num_graphs, reduce="sum")
 
     def spread(self, values: Tensor) -> Tensor:
-        """Shape (*batch, G) → (*batch, N), or (*batch, 1) for one graph."""
-        return values if self.batch is None else values.index_select(-1, self.batch)
+        """Shape (*batch, G, P) → (*batch, N, P), or (*batch, 1, P) for one graph."""
+        return values if self.batch is None else values.index_select(-2, self.batch)
 
     def places(self, count: int, device: torch.device) -> Tensor:
         """Position of each node within its graph, shape (N,)."""
         position = torch.arange(count, device=device)
         if self.batch is None:
             return position
-        first = scatter(
-            position, self.batch, dim=0, dim_size=self.num_graphs, reduce="min"
-        )  # a graph without nodes gets 0, which nobody reads
+        first = scatter(position, self.batch, dim_size=self.num_graphs, reduce="min")
         return position - first.index_select(0, self.batch)
 
 
@@ -83,13 +84,14 @@ def estimate_lambda_max(
 ) -> Tensor:
     """λ_max of L = I − A from above, of each graph by itself.
 
-    ``STEPS`` Lanczos steps from a fixed start vector, all graphs at once, give the largest Ritz
-    value θ and the norm r of its residual ‖L u − θ u‖; the estimate is θ + r, at most 2. θ never
-    exceeds λ_max and some eigenvalue lies within r of it, so the estimate is an upper bound once
-    the Ritz value has found the upper end of the spectrum (Parlett, *The Symmetric Eigenvalue
-    Problem*, §4.5 and 13.2); a graph of at most ``STEPS`` nodes is solved exactly. The start
-    vector depends on the positions of the nodes, so a permutation of a larger graph may change
-    the estimate within r.
+    ``STEPS`` Lanczos steps from ``PROBES`` fixed start vectors, all graphs at once. Each gives the
+    largest Ritz value θ and the norm r of its residual ‖L u − θ u‖; the estimate is the largest
+    θ + r, at most 2. θ never exceeds λ_max, and some eigenvalue lies within r of it (Parlett, *The
+    Symmetric Eigenvalue Problem*, §4.5): the estimate bounds λ_max from above once a probe has
+    found the upper end of the spectrum. How often and by how much it errs is measured in
+    ``tests/conv/test_lambda_max.py``. The start vectors depend on the positions of nodes in their
+    graph alone: a graph has the same estimate in any batch, and a permutation of a graph that 20
+    steps do not resolve changes the estimate within its error.
 
     Nothing synchronises with a device: the Ritz matrix is squared, never handed to an eigensolver.
 
@@ -103,48 +105,50 @@ def estimate_lambda_max(
         Shape (*batch, N, 1), or (*batch, 1, 1) where ``batch`` is None; without a gradient, and
         at least 0.01. A graph without edges has λ_max = 1.
 
-    Cost: 20 products with one signal, memory O(20·N).
+    Cost: 20 products with 4 signals.
     """
     dtype = accumulation_dtype(a.dtype)
     graphs = _GraphSums(batch, num_graphs)
     with torch.autocast(device_type=a.device.type, enabled=False):
-        start = _start_vector(graphs.places(a.shape[-1], a.device)).to(dtype).expand(a.shape[:-1])
+        start = _start_vectors(graphs.places(a.shape[-1], a.device)).to(dtype)
+        start = start.expand(*a.shape[:-1], PROBES)
         if valid is not None:
-            start = start * valid
-        alphas, betas = _lanczos(a, start, graphs)
-        upper = _upper_end(alphas, betas)
+            start = start * valid.unsqueeze(-1)
+        diagonal, off_diagonal = _lanczos(a, start, graphs)
+        upper = _upper_end(diagonal, off_diagonal).amax(-1, keepdim=True)
     # Rounding of A itself moves its spectrum by a few units in its last place.
     upper = upper + 4 * torch.finfo(a.dtype).eps
-    return graphs.spread(upper.clamp(LEAST, BOUND)).unsqueeze(-1)
+    return graphs.spread(upper.clamp(LEAST, BOUND))
 
 
-def _start_vector(place: Tensor) -> Tensor:
-    """Numbers in [-½, ½) that look random but are fixed: a graph has the same ones in any batch."""
+def _start_vectors(place: Tensor) -> Tensor:
+    """Numbers in [-½, ½) that look random but are fixed, shape (N, P)."""
     mask = 0x7FFFFFFF
-    bits = ((place + 1) * 0x2C1B3C6D) & mask
+    bits = (place.unsqueeze(-1) * PROBES + torch.arange(1, PROBES + 1, device=place.device)) & mask
+    bits = (bits * 0x2C1B3C6D) & mask
     bits = ((bits ^ (bits >> 12)) * 0x297A2D39) & mask
     bits = bits ^ (bits >> 15)
     return bits / (mask + 1) - 0.5
 
 
-def _lanczos(
-    a: AffinityOperator, start: Tensor, graphs: _GraphSums
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Diagonal and off-diagonal of the Ritz matrix of each graph, (*batch, G) a step."""
+def _lanczos(a: AffinityOperator, start: Tensor, graphs: _GraphSums) -> tuple[Tensor, Tensor]:
+    """Diagonal and off-diagonal of the Ritz matrices, (*batch, G, P, STEPS).
+
+    Vectors are not orthogonalised anew: rounding then brings copies of Ritz values that have
+    converged, which does no harm to the largest of them (Parlett, §13.3).
+    """
     tolerance = torch.finfo(start.dtype).eps ** 0.75
     vector, _ = _unit(start, graphs, torch.finfo(start.dtype).tiny)
-    basis, alphas, betas = [], [], []
+    before, norm = torch.zeros_like(vector), torch.zeros_like(graphs.total(vector))
+    diagonal, off_diagonal = [], []
     for _ in range(STEPS):
-        basis.append(vector)
-        product = a.apply(vector.unsqueeze(-1).to(a.dtype)).squeeze(-1).to(vector.dtype)
-        rest = vector - product
-        alphas.append(graphs.total(vector * rest))
-        known = torch.stack(basis)
-        for _ in range(2):  # twice is enough (Parlett, §6.9)
-            rest = rest - (graphs.spread(graphs.total(known * rest)) * known).sum(0)
+        rest = vector - a.apply(vector.to(a.dtype)).to(vector.dtype) - graphs.spread(norm) * before
+        diagonal.append(graphs.total(vector * rest))
+        rest = rest - graphs.spread(diagonal[-1]) * vector
+        before = vector
         vector, norm = _unit(rest, graphs, tolerance)
-        betas.append(norm)
-    return alphas, betas
+        off_diagonal.append(norm)
+    return torch.stack(diagonal, -1), torch.stack(off_diagonal, -1)
 
 
 def _unit(vector: Tensor, graphs: _GraphSums, tolerance: float) -> tuple[Tensor, Tensor]:
@@ -155,11 +159,10 @@ def _unit(vector: Tensor, graphs: _GraphSums, tolerance: float) -> tuple[Tensor,
     return vector * graphs.spread(inverse), torch.where(is_alive, norm, 0)
 
 
-def _upper_end(alphas: list[Tensor], betas: list[Tensor]) -> Tensor:
-    """Largest Ritz value and the norm of its residual, added; shape (*batch, G)."""
-    off = torch.stack(betas[:-1], -1)
-    ritz = torch.diag_embed(torch.stack(alphas, -1))
-    ritz = ritz + torch.diag_embed(off, 1) + torch.diag_embed(off, -1)
+def _upper_end(diagonal: Tensor, off_diagonal: Tensor) -> Tensor:
+    """Largest Ritz value and the norm of its residual, added; shape (*batch, G, P)."""
+    inner, last = off_diagonal[..., :-1], off_diagonal[..., -1]
+    ritz = torch.diag_embed(diagonal) + torch.diag_embed(inner, 1) + torch.diag_embed(inner, -1)
     # L is positive semi-definite, so high powers of the Ritz matrix keep its upper end alone.
     power = ritz
     for _ in range(SQUARINGS):
@@ -174,5 +177,5 @@ def _upper_end(alphas: list[Tensor], betas: list[Tensor]) -> Tensor:
     image = ritz @ vector
     value = (vector * image).sum((-2, -1))
     inside = (image - value[..., None, None] * vector).square().sum((-2, -1))
-    outside = (betas[-1] * vector[..., -1, 0]).square()
+    outside = (last * vector[..., -1, 0]).square()
     return value + (inside + outside).sqrt()

@@ -50,7 +50,7 @@ def make_filter(
     chosen = as_filter(filter, K)
     if chosen is filter and K not in (2, filter.order + 1):
         raise ValueError(
-            f"K = {K} came with a filter of order {filter.order}, and a filter has its own. Leave K out."
+            f"K = {K} came with a filter of order {filter.order}, which has its own: leave K out."
         )
     return chosen
 
