@@ -1,7 +1,7 @@
 """Time of sparse masks as edges and as a matrix, forward and backward.
 
-Run `python docs/measure_edges.py`. One row a mask, a size and a width; the last two columns are what
-an edge costs in entries of a matrix, measured and by `snl_graph.representations.edge_cost`, which was
+Run `python docs/measure_edges.py`. One row a mask, a size and a width; the last two columns are
+what an edge costs in entries of a matrix, measured and by `edge_cost` of `snl_graph`, which was
 fitted to them. Processor time of one thread, the least of several.
 """
 
