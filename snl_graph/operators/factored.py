@@ -61,14 +61,22 @@ class FactoredOperator(AffinityOperator):
             sums = (sums + row_sums(self.psi, self.phi)) / 2
         return LinearDiagonal(sums)
 
+    def _of(self, phi: Tensor, psi: Tensor, *, is_symmetrized: bool) -> FactoredOperator:
+        """An operator of the same kind with other factors."""
+        return FactoredOperator(
+            phi, psi, is_symmetrized=is_symmetrized, is_nonnegative=self.is_nonnegative
+        )
+
+    def _column_sizes(self, *factors: Tensor) -> tuple[Tensor, ...]:
+        """Σ_j |x_jc| of each channel c, shape (*batch, 1, r), as constants."""
+        return tuple(factor.detach().abs().sum(-2, keepdim=True) for factor in factors)
+
     def _transposed(self) -> FactoredOperator:
-        return FactoredOperator(self.psi, self.phi, is_nonnegative=self.is_nonnegative)
+        return self._of(self.psi, self.phi, is_symmetrized=False)
 
     def symmetrized(self) -> FactoredOperator:
         require_square(self)
-        return FactoredOperator(
-            self.phi, self.psi, is_symmetrized=True, is_nonnegative=self.is_nonnegative
-        )
+        return self._of(self.phi, self.psi, is_symmetrized=True)
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         """The scale is folded into the factors, which also keeps half precision in range."""
@@ -77,16 +85,11 @@ class FactoredOperator(AffinityOperator):
         phi, psi = self.phi, self.psi
         if is_rounded_to_half(phi):
             dtype = accumulation_dtype(self.dtype)
-            phi, psi = phi.to(dtype), psi.to(dtype)
-            phi, psi = _balanced(scale_rows(phi, left), scale_rows(psi, right), self.is_symmetric)
+            phi, psi = scale_rows(phi.to(dtype), left), scale_rows(psi.to(dtype), right)
+            phi, psi = _balanced(phi, psi, *self._column_sizes(phi, psi), self.is_symmetric)
         else:
             phi, psi = scale_rows(phi, left), scale_rows(psi, right)
-        return FactoredOperator(
-            phi.to(self.dtype),
-            psi.to(self.dtype),
-            is_symmetrized=self.is_symmetric,
-            is_nonnegative=self.is_nonnegative,
-        )
+        return self._of(phi.to(self.dtype), psi.to(self.dtype), is_symmetrized=self.is_symmetric)
 
     def balanced(self) -> AffinityOperator:
         """In eager mode and full precision with a backward pass of its own."""
@@ -101,13 +104,9 @@ class FactoredOperator(AffinityOperator):
             return BalancedFactoredOperator(self)
         return super().balanced()
 
-    def to(self, dtype: torch.dtype) -> FactoredOperator:
-        return FactoredOperator(
-            self.phi.to(dtype),
-            self.psi.to(dtype),
-            is_symmetrized=self.is_symmetric,
-            is_nonnegative=self.is_nonnegative,
-        ).with_degree(self._degree)
+    def to(self, dtype: torch.dtype) -> AffinityOperator:
+        made = self._of(self.phi.to(dtype), self.psi.to(dtype), is_symmetrized=self.is_symmetric)
+        return made.with_degree(self._degree)
 
     def to_dense(self) -> Tensor:
         matrix = self.phi @ self.psi.mT
@@ -167,14 +166,22 @@ def is_rounded_to_half(tensor: Tensor) -> bool:
     return is_half or torch.is_autocast_enabled(tensor.device.type)
 
 
-def _balanced(phi: Tensor, psi: Tensor, is_symmetrized: bool) -> tuple[Tensor, Tensor]:
+def _balanced(
+    phi: Tensor, psi: Tensor, ours: Tensor, theirs: Tensor, is_symmetrized: bool
+) -> tuple[Tensor, Tensor]:
     """The same Φ Ψᵀ, its channels scaled so that half precision holds the sums Ψᵀ Z.
 
     Column c of Φ is multiplied by t_c and that of Ψ divided by it. Without it Ψᵀ Z grows with N·r
     while a random walk's D^-1 Φ shrinks as fast. With t_c = Σ_j |ψ_jc|, |Ψᵀ Z| ≤ max |Z|; where
     Φᵀ Z is needed too, both columns get the same sum. A constant: Φ Ψᵀ does not depend on t.
+
+    Args:
+        phi: Φ.
+        psi: Ψ.
+        ours: Σ_j |φ_jc|, shape (*batch, 1, r).
+        theirs: Σ_j |ψ_jc|.
+        is_symmetrized: Whether Φᵀ Z is needed too.
     """
-    ours, theirs = (x.detach().abs().sum(-2, keepdim=True) for x in (phi, psi))
     scale = (theirs / ours).sqrt() if is_symmetrized else theirs
     is_usable = (ours > 0) & (theirs > 0)  # a column of zeros gives nothing, whatever its scale
     scale = torch.where(is_usable, scale, 1)
