@@ -34,6 +34,7 @@ from snl_graph.conv.options import (
     check_bipartite,
     check_heads,
     check_scale,
+    check_width,
     linear,
     linear_maps,
     make_filter,
@@ -150,21 +151,12 @@ class SNLConv(MessagePassing):
         self.kernel, self.phi, self.psi = None, None, None
         if kernel is not None:
             width = out_channels if hidden_channels is None else hidden_channels
-            if width < 1 or width % heads:
-                raise ValueError(
-                    f"hidden_channels = {width} (out_channels by default) cannot be split into "
-                    f"{heads} heads. Pass a positive multiple of heads."
-                )
-            self.kernel = as_kernel(kernel, width // heads)
+            self.kernel = as_kernel(kernel, max(width // heads, 1))
             check_pieces(self.kernel, self.normalization)
+            check_width(self.kernel, hidden_channels, width, heads)
             if self.kernel.is_embedded:
                 self.phi = linear(target_channels, width)
                 self.psi = linear(source_channels, width)
-            elif hidden_channels is not None:
-                raise ValueError(
-                    f"kernel {self.kernel} compares the features themselves, so hidden_channels = "
-                    f"{hidden_channels} has no meaning. Leave it out."
-                )
         self.register_parameter("bias", nn.Parameter(torch.zeros(out_channels)) if bias else None)
         self._cached: CachedAffinity | None = None
 

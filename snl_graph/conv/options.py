@@ -80,6 +80,27 @@ def check_heads(
         )
 
 
+def check_width(kernel: Kernel, hidden_channels: int | None, width: int, heads: int) -> None:
+    """Raise a ``ValueError`` if Φ and Ψ of this width cannot be made, or split into heads.
+
+    Args:
+        kernel: The kernel.
+        hidden_channels: What the caller passed.
+        width: That, or its default.
+        heads: Number of heads.
+    """
+    if not kernel.is_embedded and hidden_channels is not None:
+        raise ValueError(
+            f"kernel {kernel} compares the features themselves, so hidden_channels = "
+            f"{hidden_channels} has no meaning. Leave it out."
+        )
+    if kernel.is_embedded and (width < 1 or width % heads):
+        raise ValueError(
+            f"hidden_channels = {width} (out_channels by default) cannot be split into {heads} "
+            "heads. Pass a positive multiple of heads."
+        )
+
+
 def check_scale(
     lambda_max: float | Tensor | str, normalization: Normalization, is_scaled: bool
 ) -> None:
