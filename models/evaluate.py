@@ -76,7 +76,10 @@ def evaluate(
 def main(args: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = ArgumentParser(
-        prog=PROGRAM, exit_on_error=False, description="Measure a checkpoint on the test part."
+        prog=PROGRAM,
+        exit_on_error=False,
+        allow_abbrev=False,
+        description="Measure a checkpoint on the test part.",
     )
     parser.add_argument("checkpoint", type=Path, help="A file that models.train wrote.")
     parser.add_argument(

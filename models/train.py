@@ -37,6 +37,7 @@ def parser() -> ArgumentParser:
     made = ArgumentParser(
         prog=f"{PROGRAM} RECIPE",
         exit_on_error=False,
+        allow_abbrev=False,
         description=f"Train a network by RECIPE: a YAML file, or one of {names}.",
     )
     made.add_argument("--config", action="config", help="A further YAML file, laid over RECIPE.")

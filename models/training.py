@@ -95,8 +95,9 @@ class Classifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log what the epoch gave, over all devices."""
-        self.log_dict(self.accuracy.compute(), prog_bar=True)
-        self.log("test_loss", self.loss.compute())
+        # Already summed over the devices; said once more for Lightning.
+        self.log_dict(self.accuracy.compute(), prog_bar=True, sync_dist=True)
+        self.log("test_loss", self.loss.compute(), sync_dist=True)
         self.accuracy.reset()
         self.loss.reset()
 

@@ -111,7 +111,10 @@ def demo(
 def main(args: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = ArgumentParser(
-        prog=PROGRAM, exit_on_error=False, description="Two tasks on real digits, offline."
+        prog=PROGRAM,
+        exit_on_error=False,
+        allow_abbrev=False,
+        description="Two tasks on real digits, offline.",
     )
     parser.add_argument("--short", action="store_true", help="Only show that everything runs.")
     parser.add_argument("--seeds", type=int | None, help="How many; 5, or 2 with --short.")

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from lightning import Callback, LightningModule, Trainer, seed_everything
@@ -173,7 +172,7 @@ def train(run: Run, report: Callable[[], None]) -> Result:
         accuracy=float(trainer.callback_metrics["test_top1"]),
         parameters=sum(p.numel() for p in model.parameters()),
         seconds=time.perf_counter() - began,
-        state={key: np.array(value) for key, value in model.state_dict().items()},
+        state={key: value.numpy().copy() for key, value in model.state_dict().items()},
     )
 
 
