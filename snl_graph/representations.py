@@ -28,12 +28,18 @@ from snl_graph.operators.diagonal import accumulation_dtype
 from snl_graph.operators.grid import lines
 
 
-def edge_cost(width: int) -> float:
-    """Cost of an edge in entries of a matrix, for ``width`` channels: see ``docs/operator.md``.
+def edge_cost(width: int, *, is_symmetric: bool) -> float:
+    """Cost of an edge in entries of a matrix, forward and backward, for ``width`` channels.
 
-    A message moves all its channels through memory; an entry of a matrix waits in the cache.
+    A message moves all its channels through memory, where an entry of a matrix waits in the cache;
+    a symmetrised edge sends two. Fitted to ``python docs/measure_edges.py`` on one thread: with 16
+    channels 10 to 17 entries (symmetrised 17 to 31), with 64 channels 16 to 26 (27 to 51).
     """
-    return 2 + width / 4
+    return (16 + width / 2) / (1 if is_symmetric else 2)
+
+
+LINES_COST = 100
+"""What the many small products of a grid cost, in weights a node: see ``docs/operator.md``."""
 
 
 @dataclass(frozen=True)
@@ -273,12 +279,14 @@ def choose(
     - Full mask and inner-product kernel: p applications of the factored form cost 4·N·r·C·p (twice
       that when symmetrised), those of the dense form 2·N²·r to write A down and 2·N²·C·p to apply
       it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)).
-    - Sparse mask: ``edges`` when E edges, each :func:`edge_cost` times as dear as an entry of a
-      matrix, are cheaper than N² entries.
+    - Criss-cross mask: ``grid`` when its ΣS weights a node (S: the lengths of the axes) and
+      ``LINES_COST`` more are fewer than the N of the matrix, so from 12×12 on.
+    - Other sparse masks: ``edges`` when E edges, each :func:`edge_cost` times as dear as an entry
+      of a matrix, are cheaper than N² entries.
     - ``dense`` otherwise.
 
     While a program is exported its sizes are symbols, and the choice must be right at every N:
-    ``factored`` where the kernel and the mask have it, else ``dense``.
+    ``factored`` or ``grid`` where the kernel and the mask have it, else ``dense``.
 
     Args:
         kernel: The kernel.
@@ -293,11 +301,14 @@ def choose(
         A name of ``REPRESENTATIONS``.
     """
     has_factors = mask.is_full and kernel.is_inner_product
+    has_lines = REPRESENTATIONS["grid"].serves(mask)
     if torch.compiler.is_exporting():
-        return "factored" if has_factors else "dense"
+        return "factored" if has_factors else "grid" if has_lines else "dense"
     targets, sources = shape
+    if has_lines:
+        return "grid" if sum(size) + LINES_COST <= sources else "dense"
     if not mask.is_full:
-        edges = mask.num_edges(size) * edge_cost(width)
+        edges = mask.num_edges(size) * edge_cost(width, is_symmetric=is_symmetric)
         return "edges" if edges <= targets * sources else "dense"
     if not has_factors:
         return "dense"

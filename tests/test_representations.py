@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from snl_graph import affinity
-from snl_graph.kernels import Dot, EmbeddedGaussian, SignedDot
+from snl_graph.kernels import Dot, EmbeddedGaussian, Kernel, SignedDot
 from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
-from snl_graph.representations import choose, edge_cost
+from snl_graph.representations import LINES_COST, choose, edge_cost
 
 
 @pytest.mark.parametrize("width", [4, 16, 64])
@@ -38,21 +40,35 @@ def test_kernels_that_are_no_inner_product_are_dense_under_the_full_mask(nodes: 
     assert choose(EmbeddedGaussian(), Full(), (nodes,), shape, 8, is_symmetric=True) == "dense"
 
 
-@pytest.mark.parametrize("mask", [CrissCross(), Window(1), Window(3)], ids=str)
+@pytest.mark.parametrize("mask", [Window(1), Window(3)], ids=str)
 @pytest.mark.parametrize("kernel", [Dot(), SignedDot(), EmbeddedGaussian()], ids=str)
 @pytest.mark.parametrize("width", [8, 64])
 def test_sparse_masks_are_edges_where_they_are_sparse_enough(
     mask: Mask, kernel: Dot, width: int
 ) -> None:
     taken = set()
-    for side in (1, 2, 3, 8, 16, 32, 64):
+    for side in (1, 2, 3, 8, 16, 32, 64, 128):
         nodes = side * (side + 1)
         size, shape = (side, side + 1), (nodes, nodes)
         chosen = choose(kernel, mask, size, shape, width, is_symmetric=True)
-        pays = mask.num_edges(size) * edge_cost(width) <= nodes**2
+        pays = mask.num_edges(size) * edge_cost(width, is_symmetric=True) <= nodes**2
         assert chosen == ("edges" if pays else "dense")
         taken.add(chosen)
     assert taken == {"edges", "dense"}
+
+
+@pytest.mark.parametrize("kernel", [Dot(), SignedDot(), EmbeddedGaussian()], ids=str)
+def test_criss_cross_masks_are_grids_where_the_lines_are_short_enough(kernel: Kernel) -> None:
+    def chosen(*size: int) -> str:
+        nodes = math.prod(size)
+        return choose(kernel, CrissCross(), size, (nodes, nodes), 16, is_symmetric=True)
+
+    for size in [(12, 12), (97, 97), (3, 60), (2, 512), (6, 6, 6)]:
+        assert chosen(*size) == "grid"
+        assert math.prod(size) >= sum(size) + LINES_COST
+    for size in [(1, 1), (11, 11), (1, 4096), (4096,), (4, 4, 4), (2, 2)]:
+        assert chosen(*size) == "dense"
+        assert math.prod(size) < sum(size) + LINES_COST
 
 
 @pytest.mark.parametrize("nodes", [2, 6, 800])
@@ -63,6 +79,8 @@ def test_while_exporting_the_choice_holds_at_every_size(
     shape = (nodes, nodes)
     assert choose(Dot(), Full(), (nodes,), shape, 64, is_symmetric=True) == "factored"
     assert choose(EmbeddedGaussian(), Full(), (nodes,), shape, 64, is_symmetric=True) == "dense"
+    grid = (2, nodes // 2)
+    assert choose(Dot(), CrissCross(), grid, shape, 64, is_symmetric=True) == "grid"
     edges = EdgeList(torch.tensor([[0], [1]]))
     assert choose(Dot(), edges, (nodes,), shape, 64, is_symmetric=True) == "dense"
 
