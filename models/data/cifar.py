@@ -9,12 +9,17 @@ from typing import Any
 from torch.utils.data import Dataset
 from torchvision.datasets import CIFAR10, CIFAR100
 
-from models.data.files import require_file, require_folder, require_md5
+from models.data.files import fetch, require_file, require_folder, require_md5
+
+
+def name_of(reader: type[CIFAR10]) -> str:
+    """Its name for people."""
+    return "CIFAR-100" if issubclass(reader, CIFAR100) else "CIFAR-10"
 
 
 def check(reader: type[CIFAR10], root: Path) -> None:
     """Raise a :class:`DataFileError` unless every file is the published one."""
-    name = "CIFAR-100" if issubclass(reader, CIFAR100) else "CIFAR-10"
+    name = name_of(reader)
     folder = root / reader.base_folder
     files = [*reader.train_list, *reader.test_list]
     files.append([reader.meta["filename"], reader.meta["md5"]])
@@ -32,7 +37,7 @@ def _read(
     download: bool,
 ) -> Dataset[Any]:
     if download:
-        reader(root, train=train, download=True)
+        fetch(lambda: reader(root, train=train, download=True), root, name_of(reader))
     check(reader, root)
     return reader(root, train=train, transform=transform)
 

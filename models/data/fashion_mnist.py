@@ -10,7 +10,7 @@ from typing import Any
 from torch.utils.data import Dataset
 from torchvision.datasets import FashionMNIST
 
-from models.data.files import DataFileError, require_file, require_folder
+from models.data.files import DataFileError, fetch, require_file, require_folder
 
 NAME = "Fashion-MNIST"
 REMEDY = "Delete it and fetch it again with --download."
@@ -83,6 +83,6 @@ def read(root: Path, train: bool, transform: Callable[[Any], Any], download: boo
         DataFileError: If a file is missing, gzipped, corrupt or truncated.
     """
     if download:
-        FashionMNIST(root, train=train, download=True)
+        fetch(lambda: FashionMNIST(root, train=train, download=True), root, NAME)
     check(root, train)
     return FashionMNIST(root, train=train, transform=transform)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -50,3 +51,18 @@ def require_md5(path: Path, expected: str, dataset: str) -> None:
             f"{path} is corrupt or truncated: {path.stat().st_size:,} bytes with MD5 {found}, "
             f"expected {dataset}'s MD5 {expected}. Delete it and fetch it again with --download."
         )
+
+
+def fetch(download: Callable[[], object], root: Path, dataset: str) -> None:
+    """Let torchvision download a data set.
+
+    Raises:
+        DataFileError: If that fails, for want of a network or of room, say.
+    """
+    try:
+        download()
+    except (OSError, RuntimeError) as error:  # URLError is an OSError
+        raise DataFileError(
+            f"{dataset} could not be fetched into {root}: {error}. Try again where its site can be "
+            f"reached, or copy the files there by hand and leave --download out."
+        ) from error

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import pickle
 import shutil
+from urllib.error import URLError
 
 import numpy as np
 import pytest
@@ -179,6 +180,18 @@ def test_data_are_fetched_only_when_asked(fashion, download, monkeypatch, tmp_pa
         with pytest.raises(DataFileError):
             data.setup()
     assert bool(fetched) == download
+
+
+@pytest.mark.parametrize("reader", [FashionMNIST, CIFAR10, CIFAR100])
+def test_a_download_that_fails_says_why_and_what_to_do(reader, monkeypatch, tmp_path):
+    def fail(self):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr(reader, "download", fail)
+    name = {FashionMNIST: "fashion_mnist", CIFAR10: "cifar10", CIFAR100: "cifar100"}[reader]
+    data = ImageDataModule(name, tmp_path, download=True)
+    with pytest.raises(DataFileError, match=r"could not be fetched.*no route to host.*by hand"):
+        data.prepare_data()
 
 
 def test_images_are_normalised_and_augmented_in_training_only(fashion):

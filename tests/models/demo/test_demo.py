@@ -82,7 +82,7 @@ def test_a_run_gives_the_network_that_it_measured():
     assert result.accuracy == pytest.approx(float(right), abs=1e-6)
     assert result.accuracy > 0.5
     # BatchNorm, three maps of 16 → 8 channels and one back: what nl adds after layer1.0.
-    assert result.parameters - 78_042 - 32 == 4 * 16 * 8
+    assert result.parameters - 77_562 - 32 == 4 * 16 * 8
 
 
 def test_a_plan_pairs_every_task_variant_and_seed():
