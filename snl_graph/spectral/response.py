@@ -64,4 +64,4 @@ def _filter_and_weights(module: nn.Module) -> tuple[Any, list[Tensor]]:
             f"{type(module).__name__} has no graph filter; expected a nonlocal block, one of its "
             f"units, or an SNLConv."
         )
-    return graph_filter, [matrices[str(tap)].weight for tap in graph_filter.taps]
+    return graph_filter, [linear.weight for linear in matrices.children()]  # in the order of taps
