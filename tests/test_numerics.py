@@ -49,7 +49,7 @@ class TestHalfPrecision:
         phi, psi = torch.rand(2, NODES, 64)
         phi, psi = (phi / 100).to(dtype), (psi * 100).to(dtype)
         phi[:, 3], psi[:, 5] = 0, 0
-        z = (10 * torch.randn(NODES, 2)).to(dtype)
+        z = (10 * torch.rand(NODES, 2)).to(dtype)  # so that Ψᵀ Z is beyond the largest float16
         for normalization in ("sym", "rw"):
             a = affinity(phi, psi, normalization=normalization, representation="factored")
             m = oracles.normalized(phi.double() @ psi.double().T, normalization)
