@@ -18,6 +18,7 @@ from snl_graph.operators.diagonal import (
     LogDiagonal,
     accumulation_dtype,
 )
+from snl_graph.operators.layout import laid_as
 
 
 def lines(signals: Tensor, size: Size, axis: int) -> Tensor:
@@ -29,8 +30,9 @@ def _combined(
     combine: Callable[[Tensor, Tensor], Tensor], terms: Iterable[Tensor], size: Size
 ) -> Tensor:
     """One term an axis, each on the lines along it, combined into signals (*batch, N, C)."""
-    grids = (term.movedim(-2, axis - len(size) - 1) for axis, term in enumerate(terms))
-    return reduce(combine, grids).flatten(-1 - len(size), -2)
+    grids = [term.movedim(-2, axis - len(size) - 1) for axis, term in enumerate(terms)]
+    # From the last axis on, whose lines lie in memory as the grid does.
+    return reduce(combine, reversed(grids)).flatten(-1 - len(size), -2)
 
 
 def _scaled(
@@ -97,8 +99,10 @@ class GridOperator(AffinityOperator):
         self.is_symmetric, self.is_nonnegative = is_symmetric, is_nonnegative
 
     def apply(self, z: Tensor) -> Tensor:
-        products = (block @ lines(z, self.size, a) for a, block in enumerate(self.blocks))
-        return _combined(torch.add, products, self.size)
+        nodes = z.contiguous()  # once: then a line along the last axis is a view
+        products = (block @ lines(nodes, self.size, a) for a, block in enumerate(self.blocks))
+        # In place: a product is nobody else's, and fresh memory costs as much as the sum.
+        return laid_as(_combined(Tensor.add_, products, self.size), z)
 
     def row_sums(self) -> Diagonal:
         dtype = accumulation_dtype(self.dtype)
@@ -178,7 +182,7 @@ class LogGridOperator(AffinityOperator):
         peak = _combined(torch.maximum, peaks, self.size)
         peak = torch.where(peak == -torch.inf, 0, peak)  # a node whose every logit is −∞
         shifted = _scaled(torch.sub, self.logits, (peak.squeeze(-1), None), self.size)
-        sums = _combined(torch.add, (s.exp().sum(-1, keepdim=True) for s in shifted), self.size)
+        sums = _combined(torch.add, (s.exp_().sum(-1, keepdim=True) for s in shifted), self.size)
         is_empty = sums == 0
         logs = torch.where(is_empty, -torch.inf, torch.where(is_empty, 1, sums).log() + peak)
         return LogDiagonal(logs.squeeze(-1))

@@ -24,3 +24,10 @@ def add_product_(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
         return total.baddbmm_(left, right)
     total.mT.baddbmm_(right.mT, left.mT)
     return total
+
+
+def laid_as(signal: Tensor, like: Tensor) -> Tensor:
+    """The same numbers, in memory as (*batch, C, N) where ``like`` lies so; else contiguous."""
+    if like.mT.is_contiguous() and not like.is_contiguous():
+        return signal.mT.contiguous().mT
+    return signal.contiguous()
