@@ -86,7 +86,8 @@ class FactoredOperator(AffinityOperator):
         if is_rounded_to_half(phi):
             dtype = accumulation_dtype(self.dtype)
             phi, psi = scale_rows(phi.to(dtype), left), scale_rows(psi.to(dtype), right)
-            phi, psi = _balanced(phi, psi, *self._column_sizes(phi, psi), self.is_symmetric)
+            ours, theirs = self._column_sizes(phi, psi)
+            phi, psi = _balanced(phi, psi, ours, theirs, self.is_symmetric)
         else:
             phi, psi = scale_rows(phi, left), scale_rows(psi, right)
         return self._of(phi.to(self.dtype), psi.to(self.dtype), is_symmetrized=self.is_symmetric)
@@ -182,7 +183,7 @@ def _balanced(
         theirs: Σ_j |ψ_jc|.
         is_symmetrized: Whether Φᵀ Z is needed too.
     """
+    # A column of zeros counts as 1: its partner is balanced too, for 0 times an overflow is NaN.
+    ours, theirs = (torch.where(size == 0, 1, size) for size in (ours, theirs))
     scale = (theirs / ours).sqrt() if is_symmetrized else theirs
-    is_usable = (ours > 0) & (theirs > 0)  # a column of zeros gives nothing, whatever its scale
-    scale = torch.where(is_usable, scale, 1)
     return phi * scale, psi / scale
