@@ -42,6 +42,24 @@ LINES_COST = 100
 """What the many small products of a grid cost, in weights a node: see ``docs/operator.md``."""
 
 
+STREAMING_FROM = 2**14
+"""Pairs of nodes below which the calls of the streaming form cost more than their work."""
+
+DENSE_UP_TO = 2**22
+"""Pairs of nodes from which on matrices are not written down: 16 MiB each in float32."""
+
+
+def streaming_cost(width: int, applications: int, *, is_symmetric: bool) -> tuple[float, float]:
+    """Cost of a pair in the streaming and in the dense form, in ns: see ``docs/operator.md``.
+
+    A fused call is an exponential and two products of that width; the symmetric form takes two for
+    the degrees and two an application. A dense matrix is written down in several passes.
+    """
+    calls = 2 + 2 * applications if is_symmetric else applications
+    passes = 16 if is_symmetric else 8
+    return calls * (2 + width / 16), passes + width * (1 + applications) / 40
+
+
 @dataclass(frozen=True)
 class Pairs:
     """All that defines M = kernel(Φ, Ψ) ⊙ mask before a representation is chosen.
@@ -283,6 +301,9 @@ def choose(
       ``LINES_COST`` more are fewer than the N of the matrix, so from 12×12 on.
     - Other sparse masks: ``edges`` when E edges, each :func:`edge_cost` times as dear as an entry
       of a matrix, are cheaper than N² entries.
+    - Full mask and exponential kernel: ``streaming`` from :data:`STREAMING_FROM` pairs on, where its
+      fused calls are cheaper (:func:`streaming_cost`), and from :data:`DENSE_UP_TO` pairs on in any
+      case, for the sake of memory.
     - ``dense`` otherwise.
 
     While a program is exported its sizes are symbols, and the choice must be right at every N:
@@ -310,6 +331,12 @@ def choose(
     if not mask.is_full:
         edges = mask.num_edges(size) * edge_cost(width, is_symmetric=is_symmetric)
         return "edges" if edges <= targets * sources else "dense"
+    if mask.is_full and kernel.is_exponential:
+        pairs = targets * sources
+        if pairs < STREAMING_FROM:
+            return "dense"
+        streaming, dense = streaming_cost(width, applications, is_symmetric=is_symmetric)
+        return "streaming" if streaming <= dense or pairs >= DENSE_UP_TO else "dense"
     if not has_factors:
         return "dense"
     factored_cost = (2 if is_symmetric else 1) * (targets + sources) * width * applications

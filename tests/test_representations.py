@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from snl_graph import affinity
-from snl_graph.kernels import Dot, EmbeddedGaussian, Kernel, SignedDot
+from snl_graph.kernels import Concatenation, Dot, EmbeddedGaussian, Kernel, SignedDot
 from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
-from snl_graph.representations import LINES_COST, choose, edge_cost
+from snl_graph.representations import LINES_COST, choose, edge_cost, streaming_cost
 
 
 @pytest.mark.parametrize("width", [4, 16, 64])
@@ -34,10 +34,31 @@ def test_inner_products_are_factored_from_the_documented_size_on(
         assert chosen == ("factored" if nodes >= threshold else "dense"), nodes
 
 
+@pytest.mark.parametrize("width", [16, 64, 512])
+@pytest.mark.parametrize("applications", [1, 3])
+@pytest.mark.parametrize("is_symmetric", [False, True])
+def test_exponential_kernels_are_streamed_where_that_is_cheaper_or_leaner(
+    width: int, applications: int, is_symmetric: bool
+) -> None:
+    streaming, dense = streaming_cost(width, applications, is_symmetric=is_symmetric)
+    for nodes in (2, 127, 128, 500, 2047, 2048, 10_000):
+        chosen = choose(
+            EmbeddedGaussian(),
+            Full(),
+            (nodes,),
+            (nodes, nodes),
+            width,
+            is_symmetric=is_symmetric,
+            applications=applications,
+        )
+        is_streamed = nodes >= 2048 or (nodes >= 128 and streaming <= dense)
+        assert chosen == ("streaming" if is_streamed else "dense"), nodes
+
+
 @pytest.mark.parametrize("nodes", [2, 100, 10_000])
-def test_kernels_that_are_no_inner_product_are_dense_under_the_full_mask(nodes: int) -> None:
+def test_other_kernels_are_dense_under_the_full_mask(nodes: int) -> None:
     shape = (nodes, nodes)
-    assert choose(EmbeddedGaussian(), Full(), (nodes,), shape, 8, is_symmetric=True) == "dense"
+    assert choose(Concatenation(8), Full(), (nodes,), shape, 8, is_symmetric=True) == "dense"
 
 
 @pytest.mark.parametrize("mask", [Window(1), Window(3)], ids=str)
@@ -63,12 +84,12 @@ def test_criss_cross_masks_are_grids_where_the_lines_are_short_enough(kernel: Ke
         nodes = math.prod(size)
         return choose(kernel, CrissCross(), size, (nodes, nodes), 16, is_symmetric=True)
 
-    for size in [(12, 12), (97, 97), (3, 60), (2, 512), (6, 6, 6)]:
+    for size in [(12, 12), (97, 97), (3, 60), (1, 251), (250,), (6, 6, 6)]:
         assert chosen(*size) == "grid"
-        assert math.prod(size) >= sum(size) + LINES_COST
-    for size in [(1, 1), (11, 11), (1, 4096), (4096,), (4, 4, 4), (2, 2)]:
+        assert 2 * math.prod(size) >= sum(size) + LINES_COST
+    for size in [(1, 1), (11, 11), (1, 250), (249,), (4, 4, 4), (2, 2)]:
         assert chosen(*size) == "dense"
-        assert math.prod(size) < sum(size) + LINES_COST
+        assert 2 * math.prod(size) < sum(size) + LINES_COST
 
 
 @pytest.mark.parametrize("nodes", [2, 6, 800])
@@ -95,7 +116,8 @@ def test_auto_takes_what_the_rule_says() -> None:
     assert taken(31) == "dense"  # 4·p·r/(p + 1) = 32 for one application,
     assert taken(32) == "factored"
     assert taken(40, applications=4) == "dense"  # 51.2 for four
-    assert taken(800, kernel="gaussian") == "dense"
+    assert taken(800, kernel="gaussian") == "streaming"
+    assert taken(80, kernel="gaussian") == "dense"
     assert taken(900, kernel="gaussian", mask="window:1", size=(30, 30)) == "edges"
     assert taken(9, kernel="gaussian", mask="window:1", size=(3, 3)) == "dense"
 

@@ -14,9 +14,10 @@ from snl_graph.operators.attention import (
     log_sums,
     softmax_product,
 )
-from snl_graph.operators.base import AffinityOperator
+from snl_graph.operators.base import AffinityOperator, SymmetrizedOperator
 from snl_graph.operators.dense import bounded_exp
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, LogDiagonal
+from snl_graph.operators.sweep import row_and_column_log_sums
 
 
 class StreamingOperator(AffinityOperator):
@@ -81,6 +82,9 @@ class StreamingOperator(AffinityOperator):
             return super().row_normalized()  # attention has no derivative by a shift
         return AttentionOperator(self)
 
+    def symmetrized(self) -> AffinityOperator:
+        return self if self.is_symmetric else SymmetrizedStreamingOperator(self)
+
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         shifts = []
         for shift, scale in ((self.left, left), (self.right, right)):
@@ -113,6 +117,26 @@ class StreamingOperator(AffinityOperator):
         left = self.phi.new_zeros(self.phi.shape[:-1]) if self.left is None else self.left
         right = self.psi.new_zeros(self.psi.shape[:-1]) if self.right is None else self.right
         return left, right
+
+
+class SymmetrizedStreamingOperator(SymmetrizedOperator):
+    """½ (exp(S) + exp(S)ᵀ), whose sums of rows and of columns can be had in one sweep.
+
+    Args:
+        inner: exp(S), square.
+    """
+
+    inner: StreamingOperator
+
+    def row_sums(self) -> Diagonal:
+        phi, psi = self.inner.phi, self.inner.psi
+        has_shifts = self.inner.left is not None or self.inner.right is not None
+        # With a gradient, what the fused calls of the row sums compute besides serves backward.
+        needs_gradient = torch.is_grad_enabled() and (phi.requires_grad or psi.requires_grad)
+        if has_shifts or needs_gradient:
+            return super().row_sums()
+        rows, columns = row_and_column_log_sums(phi, psi)
+        return LogDiagonal(rows).mean(LogDiagonal(columns))
 
 
 class AttentionOperator(AffinityOperator):
