@@ -7,11 +7,19 @@ from torch import Tensor
 
 from snl_graph import checks
 from snl_graph.grids import num_positions
-from snl_graph.kernels import Kernel, NodeSet, as_kernel
+from snl_graph.kernels import Kernel, NodeSet, ShardedNodeSet, as_kernel
 from snl_graph.masks import Mask, as_mask
-from snl_graph.normalizations import Normalization, as_normalization
-from snl_graph.operators import AffinityOperator, densified
-from snl_graph.representations import REPRESENTATIONS, Pairs, check_representation, choose
+from snl_graph.normalizations import Normalization, Unnormalized, as_normalization
+from snl_graph.operators import AffinityOperator, ShardedOperator, densified
+from snl_graph.representations import (
+    REPRESENTATIONS,
+    Pairs,
+    check_representation,
+    check_sharded,
+    choose,
+    require_room_for_dense,
+)
+from snl_graph.sharding import is_distributed, node_shards, part_here
 
 
 def affinity(
@@ -33,7 +41,8 @@ def affinity(
     Source: Zhu et al., Eq. 3, 10, 12, 13: one formula with other pieces.
 
     Args:
-        phi: Φ of the targets, shape (*batch, N, r).
+        phi: Φ of the targets, shape (*batch, N, r). A DTensor with ``Shard`` on its nodes stays
+            where it is: the operator then takes and gives such DTensors (see ``docs/scaling.md``).
         psi: Ψ of the sources, shape (*batch, N', r); None means Φ.
         kernel: A name of ``snl_graph.kernels.KERNELS`` or a kernel.
         mask: "full", "criss_cross", "window:R", an edge list (2, E), a boolean matrix (N, N), or a
@@ -78,7 +87,37 @@ def affinity(
     _check_valid(valid, phi, "valid")
     _check_valid(source_valid, psi, "source_valid")
     pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
+    if any(is_distributed(x) for x in (phi, psi, valid, source_valid)):
+        return normalization(_sharded(pairs, representation)).to(phi.dtype)
     return assemble(pairs, normalization, representation, applications)
+
+
+def _sharded(pairs: Pairs, representation: str) -> ShardedOperator:
+    """M of features that are DTensors."""
+    if pairs.node_set is not None:
+        raise ValueError(
+            "nodes spread over processes are all of one set; node_set came as well. Leave it out."
+        )
+    shards = node_shards(
+        {
+            "phi": (pairs.phi, [-2]),
+            "psi": (pairs.psi, [-2]),
+            "valid": (pairs.valid, [-1]),
+            "source_valid": (pairs.source_valid, [-1]),
+        }
+    )
+    here = Pairs(
+        pairs.kernel,
+        pairs.mask,
+        part_here(pairs.phi),
+        part_here(pairs.psi),
+        pairs.size,
+        None if pairs.valid is None else part_here(pairs.valid),
+        None if pairs.source_valid is None else part_here(pairs.source_valid),
+        ShardedNodeSet(shards=shards),
+    )
+    shape = torch.Size((*pairs.phi.shape[:-1], pairs.psi.shape[-2]))
+    return ShardedOperator(assemble(here, Unnormalized(), representation), shards, shape)
 
 
 def assemble(
@@ -92,7 +131,10 @@ def assemble(
         representation: "auto" or a name.
         applications: How often A will be applied; a hint for "auto".
     """
-    if representation == "auto":
+    if isinstance(pairs.node_set, ShardedNodeSet):
+        check_sharded(representation, pairs.kernel, pairs.mask)
+        representation = "factored"
+    elif representation == "auto":
         representation = choose(
             pairs.kernel,
             pairs.mask,
@@ -102,6 +144,8 @@ def assemble(
             is_symmetric=normalization.needs_square,
             applications=applications,
         )
+    if representation == "dense":
+        require_room_for_dense(pairs, needs_square=normalization.needs_square)
     a = normalization(REPRESENTATIONS[representation].build(pairs))
     return (densified(a) if representation == "dense" else a).to(pairs.phi.dtype)
 

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor
 
+from snl_graph.sharding import is_distributed
+
 _requested: ContextVar[bool] = ContextVar("snl_graph_value_checks", default=False)
 
 
@@ -59,9 +61,8 @@ def are_free(tensor: Tensor) -> bool:
 
 def require_finite(tensor: Tensor, name: str) -> None:
     """Raise a ``ValueError`` if ``tensor`` holds NaN or infinity."""
-    finite = torch.isfinite(tensor.detach())
-    if not bool(finite.all()):
-        count = int((~finite).sum())
+    bad = (~torch.isfinite(tensor.detach())).sum()
+    if count := int(bad.full_tensor() if is_distributed(bad) else bad):
         raise ValueError(
             f"{name} has {count} non-finite values (NaN or infinity) of {tensor.numel()}. "
             "Look at the layer or file that made them."

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from snl_graph.grids import Size
-from snl_graph.kernels import Kernel, NodeSet
+from snl_graph.kernels import Kernel, NodeSet, ShardedNodeSet
 from snl_graph.masks import CrissCross, Full, Mask, all_pairs
+from snl_graph.memory import require_room_for_matrices
 from snl_graph.names import lookup
 from snl_graph.operators import (
     AffinityOperator,
     DenseOperator,
     EdgeOperator,
     FactoredOperator,
+    FactoredShard,
     GridOperator,
     LogDenseOperator,
     LogEdgeOperator,
@@ -38,7 +40,7 @@ def edge_cost(width: int, *, is_symmetric: bool) -> float:
     return (16 + width / 2) / (1 if is_symmetric else 2)
 
 
-LINES_COST = 100
+LINES_COST = 250
 """What the many small products of a grid cost, in weights a node: see ``docs/operator.md``."""
 
 
@@ -87,6 +89,8 @@ class Pairs:
     @property
     def nodes(self) -> NodeSet:
         """Which nodes belong together."""
+        if isinstance(self.node_set, ShardedNodeSet):
+            return replace(self.node_set, valid=self.source_valid)
         return self.node_set or NodeSet(valid=self.source_valid)
 
     def features(self) -> tuple[Tensor, Tensor]:
@@ -131,7 +135,10 @@ def _build_factored(pairs: Pairs) -> AffinityOperator:
         phi = phi.masked_fill(~pairs.valid.unsqueeze(-1), 0)
     if pairs.source_valid is not None:
         psi = psi.masked_fill(~pairs.source_valid.unsqueeze(-1), 0)
-    return FactoredOperator(phi, psi, is_nonnegative=pairs.kernel.is_nonnegative)
+    is_nonnegative = pairs.kernel.is_nonnegative
+    if isinstance(pairs.node_set, ShardedNodeSet):
+        return FactoredShard(phi, psi, pairs.node_set.shards, is_nonnegative=is_nonnegative)
+    return FactoredOperator(phi, psi, is_nonnegative=is_nonnegative)
 
 
 def _build_dense(pairs: Pairs) -> AffinityOperator:
@@ -278,6 +285,48 @@ def check_representation(name: str, kernel: Kernel, mask: Mask) -> None:
         )
 
 
+def check_sharded(name: str, kernel: Kernel, mask: Mask) -> None:
+    """Raise a ``ValueError`` unless nodes on several processes can be joined so."""
+    if name not in ("auto", "factored"):
+        came = f'representation "{name}"'
+    elif not kernel.is_inner_product:
+        came = f"kernel {kernel}"
+    elif not mask.is_full:
+        came = f"mask {mask}"
+    else:
+        return
+    raise ValueError(
+        f"{came} would need the features of all nodes on every process. Nodes spread over "
+        'processes are joined by representation "factored": kernel "dot", "signed_dot" or '
+        '"double_softmax" (any inner product) and the full mask.'
+    )
+
+
+def require_room_for_dense(pairs: Pairs, *, needs_square: bool) -> None:
+    """Raise a ``ValueError`` if the matrices of the dense form cannot fit into memory.
+
+    Counts those that are there at once for certain: the matrix, and under "sym" also its sum with
+    its transpose and half of that. Looks at shapes only.
+    """
+    shape = (*pairs.phi.shape[:-1], pairs.psi.shape[-2])
+    others = [
+        name
+        for name in pairs.kernel.representations
+        if REPRESENTATIONS[name].serves(pairs.mask)
+        and name != "dense"
+        and not (name == "edges" and pairs.mask.is_full)  # which holds more than the matrix
+    ]
+    instead = (
+        f"Use representation {_quoted(others)}."
+        if others
+        else "Join fewer pairs, with a mask such as \"window:R\", or use a kernel that has "
+        'representation "factored" or "streaming".'
+    )
+    require_room_for_matrices(
+        pairs.phi, shape, matrices=3 if needs_square else 1, instead=instead
+    )
+
+
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f'"{name}"' for name in names)
 
@@ -298,7 +347,8 @@ def choose(
       that when symmetrised), those of the dense form 2·N²·r to write A down and 2·N²·C·p to apply
       it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)).
     - Criss-cross mask: ``grid`` when its ΣS weights a node (S: the lengths of the axes) and
-      ``LINES_COST`` more are fewer than the N of the matrix, so from 12×12 on.
+      ``LINES_COST`` more are fewer than 2·N, for an entry of a matrix has its mask to be written
+      down too: from 12×12 on.
     - Other sparse masks: ``edges`` when E edges, each :func:`edge_cost` times as dear as an entry
       of a matrix, are cheaper than N² entries.
     - Full mask and exponential kernel: ``streaming`` from :data:`STREAMING_FROM` pairs on, where its
@@ -327,7 +377,7 @@ def choose(
         return "factored" if has_factors else "grid" if has_lines else "dense"
     targets, sources = shape
     if has_lines:
-        return "grid" if sum(size) + LINES_COST <= sources else "dense"
+        return "grid" if sum(size) + LINES_COST <= 2 * sources else "dense"
     if not mask.is_full:
         edges = mask.num_edges(size) * edge_cost(width, is_symmetric=is_symmetric)
         return "edges" if edges <= targets * sources else "dense"

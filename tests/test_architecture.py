@@ -13,6 +13,7 @@ LIBRARY = CHECKOUT / "snl_graph"
 # one line do not know each other.
 LAYERS = [
     {"cli"},
+    {"bench"},
     {"plotting", "environment"},
     {"spectral"},
     {"insert", "transforms"},
@@ -26,7 +27,8 @@ LAYERS = [
     {"operators"},
     {"masks"},
     {"grids"},
-    {"checks", "names", "probe", "version"},
+    {"checks", "memory", "names", "probe", "version"},
+    {"sharding"},
 ]
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 # The front page, snl_graph/__init__.py, imports the public names of every part: it has no level.

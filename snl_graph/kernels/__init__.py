@@ -9,7 +9,7 @@ from snl_graph.kernels.concatenation import Concatenation
 from snl_graph.kernels.dot import Dot, SignedDot
 from snl_graph.kernels.double_softmax import DoubleSoftmax
 from snl_graph.kernels.gaussian import RBF, EmbeddedGaussian, Gaussian
-from snl_graph.kernels.nodes import NodeSet
+from snl_graph.kernels.nodes import NodeSet, ShardedNodeSet
 from snl_graph.names import lookup
 
 KERNELS: dict[str, Callable[[int], Kernel]] = {
@@ -49,6 +49,7 @@ __all__ = [
     "InnerProductKernel",
     "Kernel",
     "NodeSet",
+    "ShardedNodeSet",
     "SignedDot",
     "as_kernel",
 ]

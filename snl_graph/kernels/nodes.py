@@ -9,6 +9,7 @@ from torch import Tensor
 from torch_geometric.utils import scatter, softmax
 
 from snl_graph.operators.diagonal import accumulation_dtype
+from snl_graph.sharding import NodeShards
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,41 @@ class NodeSet:
         if self.valid is not None:
             values = values.masked_fill(~self.valid.unsqueeze(-1), 0)
         return values.sum(-2, keepdim=True) / self.count(values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardedNodeSet(NodeSet):
+    """The nodes of each item, spread over processes: what is here is a part of them.
+
+    Args:
+        shards: The processes.
+    """
+
+    shards: NodeShards
+
+    def softmax(self, values: Tensor) -> Tensor:
+        precise = values.to(accumulation_dtype(values.dtype))
+        # A finite floor keeps an item without any valid node, here or anywhere, free of NaN.
+        floor = torch.finfo(precise.dtype).min
+        if self.valid is not None:
+            precise = precise.masked_fill(~self.valid.unsqueeze(-1), floor)
+        nodes = precise.detach()
+        bottom = nodes.new_full((*nodes.shape[:-2], 1, nodes.shape[-1]), floor)
+        peak = self.shards.largest(torch.cat([nodes, bottom], -2).amax(-2, keepdim=True))
+        weights = (precise - peak).exp()
+        if self.valid is not None:
+            weights = weights * self.valid.unsqueeze(-1)
+        (total,) = self.shards.total(weights.sum(-2, keepdim=True))
+        return (weights / torch.where(total == 0, 1, total)).to(values.dtype)
+
+    def count(self, values: Tensor) -> Tensor:
+        if self.valid is None:  # in float64: float32 ends at 2^24 nodes
+            here = values.new_full((), values.shape[-2], dtype=torch.float64)
+            return self.shards.total(here)[0]
+        here = self.valid.sum(-1, dtype=torch.float64)[..., None, None]
+        return self.shards.total(here)[0].clamp(min=1).to(accumulation_dtype(values.dtype))
+
+    def mean(self, values: Tensor) -> Tensor:
+        if self.valid is not None:
+            values = values.masked_fill(~self.valid.unsqueeze(-1), 0)
+        return self.shards.total(values.sum(-2, keepdim=True))[0] / self.count(values)

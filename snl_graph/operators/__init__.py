@@ -6,6 +6,7 @@ from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, LogDiagonal
 from snl_graph.operators.edges import EdgeOperator, LogEdgeOperator
 from snl_graph.operators.factored import FactoredOperator
 from snl_graph.operators.grid import GridOperator, LogGridOperator
+from snl_graph.operators.sharded import FactoredShard, ShardedOperator
 from snl_graph.operators.streaming import AttentionOperator, StreamingOperator
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Diagonal",
     "EdgeOperator",
     "FactoredOperator",
+    "FactoredShard",
     "GridOperator",
     "LinearDiagonal",
     "LogDenseOperator",
@@ -22,6 +24,7 @@ __all__ = [
     "LogEdgeOperator",
     "LogGridOperator",
     "ScaledOperator",
+    "ShardedOperator",
     "StreamingOperator",
     "SymmetrizedOperator",
     "densified",
