@@ -58,4 +58,6 @@ def unflatten(nodes: Tensor, size: Sequence[int]) -> Tensor:
             f"{nodes.shape[-2]} nodes do not fill a grid of size {tuple(size)}, which has "
             f"{num_positions(size)} positions."
         )
-    return nodes.mT.unflatten(-1, tuple(size))
+    # Nodes first, channels after: the other order gives the map of a batch of one a batch stride by
+    # which PyTorch's batch norm does not know its layout, and then its gradients are wrong.
+    return nodes.unflatten(-2, tuple(size)).movedim(-1, -1 - len(size))

@@ -62,3 +62,20 @@ def test_a_map_without_positions_is_refused() -> None:
 def test_nodes_that_do_not_fill_the_grid_are_refused() -> None:
     with pytest.raises(ValueError, match=r"12 nodes .* grid of size \(3, 5\), which has 15"):
         unflatten(torch.zeros(2, 12, 4), (3, 5))
+
+
+@pytest.mark.parametrize("size", [(12,), (3, 4), (2, 3, 2)])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("is_channels_first", [False, True])
+def test_batch_norm_differentiates_a_map_of_nodes_rightly(
+    size: tuple[int, ...], batch: int, is_channels_first: bool
+) -> None:
+    """It does not where the one item of a batch has a stride that fits no layout."""
+    signals = torch.randn(batch, 12, 8, dtype=torch.float64)
+    if is_channels_first:
+        signals = signals.mT.contiguous().mT
+    upstream = torch.randn(batch, 8, *size, dtype=torch.float64)
+    shift = torch.zeros(8, dtype=torch.float64, requires_grad=True)
+    y = torch.nn.functional.batch_norm(unflatten(signals, size), None, None, None, shift, True)
+    (gradient,) = torch.autograd.grad(y, [shift], upstream)
+    assert torch.allclose(gradient, upstream.sum((0, *range(2, upstream.dim()))))
