@@ -36,7 +36,7 @@ def print_table(console: Console, results: Sequence[Result]) -> None:
     for task, lines in words(results).items():
         shown = Table(title=TASKS[task].title, title_justify="left")
         shown.add_column("block")
-        for column in ("accuracy %", "+ parameters", "s a run"):
+        for column in ("accuracy %", "parameters added", "seconds a run"):
             shown.add_column(column, justify="right")
         for row in (row for row in table if row.task == task):
             shown.add_row(
@@ -46,6 +46,10 @@ def print_table(console: Console, results: Sequence[Result]) -> None:
         for line in lines:
             console.print(f"  {line}", highlight=False)
         console.print()
+
+
+def _plain(task: str) -> str:
+    return task.replace("_", " ")
 
 
 def demo(
@@ -82,14 +86,14 @@ def demo(
     graphs = first_seed_graphs(results)
     captions = save_all(graphs, out)
     graph_words = [
-        about_spectrum(f"{task}, {name}", graph)
+        about_spectrum(f"{_plain(task)}, {name}", graph)
         for task, blocks in graphs.items()
         for name, graph in blocks.items()
     ]
     shares = {name: weight_shares(graph) for name, graph in graphs["far_pair"].items()}
     graph_words += [
-        f"far_pair, {name}: the left digit's positions give "
-        + ", ".join(f"{100 * share:.0f} % to the {place}" for place, share in found.items())
+        f"far pair, {name}: the left digit's positions give "
+        + ", ".join(f"{100 * share:.0f} % to {place}" for place, share in found.items())
         + f" (mean over {len(graphs['far_pair'][name].images)} test pairs)."
         for name, found in shares.items()
     ]

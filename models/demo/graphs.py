@@ -72,7 +72,7 @@ def weight_shares(graph: LearnedGraph) -> dict[str, float]:
     """Where the positions of the left digit look, as shares of the weight of their rows of A.
 
     Returns:
-        Shares "own digit", "other digit" and "empty canvas", which add up to 1.
+        Shares "themselves", "the other digit" and "the empty canvas", which add up to 1.
     """
     height, width = graph.size
     columns = torch.arange(height * width) % width
@@ -81,7 +81,7 @@ def weight_shares(graph: LearnedGraph) -> dict[str, float]:
     rows = graph.affinity[:, left]
     total = rows.sum()
     own, other = float(rows[..., left].sum() / total), float(rows[..., right].sum() / total)
-    return {"own digit": own, "other digit": other, "empty canvas": 1 - own - other}
+    return {"themselves": own, "the other digit": other, "the empty canvas": 1 - own - other}
 
 
 def about_spectrum(name: str, graph: LearnedGraph) -> str:

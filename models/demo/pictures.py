@@ -23,7 +23,7 @@ def eigenvalues(graphs: Graphs) -> Figure:
         in_plane = not all(graph.spectrum.is_real for graph in blocks.values())
         for ax, (name, graph) in zip(row, blocks.items(), strict=True):
             plot_eigenvalues(graph.spectrum, ax, plane=in_plane)
-            ax.set_title(f"{task}, {name}: {ax.get_title()}", fontsize="small")
+            ax.set_title(f"{task.replace('_', ' ')}, {name}: {ax.get_title()}", fontsize="small")
     return figure
 
 
@@ -33,7 +33,7 @@ def filter_responses(graphs: Graphs) -> Figure:
     for row, (task, blocks) in zip(axes, graphs.items(), strict=True):
         for ax, (name, graph) in zip(row, blocks.items(), strict=True):
             plot_filter_response(graph.block, ax, spectrum=graph.spectrum)
-            ax.set_title(f"{task}, {name}", fontsize="small")
+            ax.set_title(f"{task.replace('_', ' ')}, {name}", fontsize="small")
         top = max(ax.get_ylim()[1] for ax in row)
         for ax in row:
             ax.set_ylim(0, top)

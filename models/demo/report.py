@@ -83,7 +83,9 @@ h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin-top
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; width: 100%; }
 th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid #ccc; }
 th:first-child, td:first-child { text-align: left; }
-figure { margin: 1.5rem 0; } img { width: 100%; height: auto; }
+td { white-space: nowrap; }
+/* On a phone a picture keeps a width at which its letters can be read, and scrolls. */
+figure { margin: 1.5rem 0; overflow-x: auto; } img { width: 100%; min-width: 36rem; }
 figcaption, footer { color: #444; font-size: .9rem; }
 </style>
 </head>
@@ -106,7 +108,9 @@ def _table(table: Sequence[Row]) -> str:
         f"<td>{row.seconds:.1f}</td></tr>"
         for row in table
     ]
-    head = "<tr><th>block</th><th>accuracy %</th><th>+ parameters</th><th>s a run</th></tr>"
+    head = (
+        "<tr><th>block</th><th>accuracy %</th><th>parameters added</th><th>seconds a run</th></tr>"
+    )
     return f"<table>{head}{''.join(lines)}</table>"
 
 

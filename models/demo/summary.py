@@ -118,9 +118,9 @@ def sentence(comparison: Comparison) -> str:
         return f"{name}: {change} with one seed, which shows nothing about the spread."
     evidence = f"95 % interval {100 * c.low:+.1f} to {100 * c.high:+.1f}, {number} seeds"
     if c.low > 0:
-        return f"{name}: better by {change} ({evidence})."
+        return f"{name}: better by {100 * c.mean:.1f} points ({evidence})."
     if c.high < 0:
-        return f"{name}: worse by {change} ({evidence})."
+        return f"{name}: worse by {-100 * c.mean:.1f} points ({evidence})."
     return f"{name}: no difference shown ({change}, {evidence})."
 
 

@@ -11,6 +11,7 @@ from snl_graph import affinity, nonlocal_block
 from snl_graph.conv import SNLConv
 from snl_graph.operators import DenseOperator
 from snl_graph.spectral import spectrum
+from snl_graph.spectral.sources import as_operators
 
 RNG = np.random.default_rng(0)
 
@@ -164,6 +165,9 @@ def test_spectrum_of_a_layer_is_that_of_its_graph(flow, normalization):
     expected = np.linalg.eigvals(np.eye(6) - a)
     distance = np.abs(found.eigenvalues.numpy()[:, None] - expected)
     assert max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-8
+    # A and its transpose have the same eigenvalues, so the entries are looked at too.
+    operator = as_operators((conv, torch.randn(6, 3).double(), edge_index, edge_weight))
+    np.testing.assert_allclose(operator.to_dense().numpy(), a, atol=1e-12)
 
 
 def test_each_head_of_a_layer_has_its_spectrum():

@@ -122,7 +122,11 @@ def test_shares_of_weight_are_sums_over_the_halves_of_the_canvas():
         Graph.affinity[0, left, 19] = 2.0  # other digit
         Graph.affinity[0, left, 5] = 1.0  # between them
     Graph.affinity[0, 7, 0] = 100.0  # a row of the canvas does not count
-    assert weight_shares(Graph) == {"own digit": 0.25, "other digit": 0.5, "empty canvas": 0.25}
+    assert weight_shares(Graph) == {
+        "themselves": 0.25,
+        "the other digit": 0.5,
+        "the empty canvas": 0.25,
+    }
 
 
 def test_the_brightest_pixel_is_found_in_its_half():

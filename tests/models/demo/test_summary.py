@@ -46,8 +46,8 @@ def test_runs_are_paired_by_seed_and_not_by_place():
 @pytest.mark.parametrize(
     ("differences", "low", "high", "said"),
     [
-        ((0.3, 0.35), 0.01, 0.64, "better by +32.5 points"),
-        ((-0.3, -0.35), -0.64, -0.01, "worse by -32.5 points"),
+        ((0.3, 0.35), 0.01, 0.64, "better by 32.5 points"),
+        ((-0.3, -0.35), -0.64, -0.01, "worse by 32.5 points"),
         ((0.3, -0.1), -2.4, 2.6, "no difference shown (+10.0 points"),
         ((0.3,), math.nan, math.nan, "one seed, which shows nothing"),
     ],
@@ -73,6 +73,6 @@ def test_chance_is_judged_run_by_run(accuracies, said):
 def test_words_follow_the_numbers():
     said = words(RESULTS)["far_pair"]
     assert any(line.startswith("no block: at chance") for line in said)
-    assert any(line.startswith("nl against no block: better by +31.0 points") for line in said)
+    assert any(line.startswith("nl against no block: better by 31.0 points") for line in said)
     assert any(line.startswith("snl against no block: no difference shown") for line in said)
     assert any(line.startswith("snl against nl: worse") for line in said)
