@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from snl_graph.bench.command import EXAMPLES, bench
 from snl_graph.environment import environment
 from snl_graph.version import __version__
 
@@ -13,8 +14,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
-    epilog="Examples:  `snl-graph info`  ·  `snl-graph info --json`  ·  `snl-graph --version`",
+    epilog="Examples:  `snl-graph info`  ·  `snl-graph info --json`  ·  `snl-graph bench`  ·  "
+    "`snl-graph --version`",
 )
+app.command(epilog=EXAMPLES)(bench)
 
 
 def _print_version(asked: bool) -> None:

@@ -1,0 +1,1 @@
+"""``snl-graph bench``: what a nonlocal operator costs here, against everything it replaces."""
