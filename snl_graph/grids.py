@@ -41,10 +41,20 @@ def flatten(feature_map: Tensor) -> tuple[Tensor, Size]:
             "a feature map has shape (B, C, *spatial) with one to three spatial axes; got "
             f"{tuple(feature_map.shape)}. A single image needs a batch axis: x.unsqueeze(0)."
         )
+    require_positions(feature_map)
+    return flattened(feature_map)
+
+
+def flattened(feature_map: Tensor) -> tuple[Tensor, Size]:
+    """:func:`flatten` of what is known to be a map, or the part of one that a process holds."""
+    return feature_map.flatten(2).mT, tuple(feature_map.shape[2:])
+
+
+def require_positions(feature_map: Tensor) -> None:
+    """Raise a ``ValueError`` if a spatial axis is empty."""
     size = tuple(feature_map.shape[2:])
     if 0 in size:
         raise ValueError(f"a feature map needs at least one position; its size is {size}.")
-    return feature_map.flatten(2).mT, size
 
 
 def unflatten(nodes: Tensor, size: Sequence[int]) -> Tensor:

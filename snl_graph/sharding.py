@@ -7,14 +7,14 @@ whose size does not depend on the number of nodes: these are all-reduced, forwar
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.func import functional_call
 
 if TYPE_CHECKING or dist.is_available():  # some builds of PyTorch come without
     from torch.distributed.device_mesh import DeviceMesh
@@ -133,49 +133,54 @@ def part_here(x: Tensor) -> Tensor:
     return x.to_local() if is_distributed(x) else x
 
 
-def call_on_parts(
-    module: nn.Module, method: Callable[..., Tensor], mesh: DeviceMesh, *parts: Tensor | None
-) -> Tensor:
-    """``method(*parts)`` of a module whose weights are DTensors, on plain tensors.
+def require_distributed(x: Tensor, name: str, weight: Tensor, axis: int) -> None:
+    """Raise a ``ValueError`` if weights are spread over processes and the input ``x`` is not."""
+    if is_distributed(weight) and not is_distributed(x):
+        raise ValueError(
+            f"the weights are spread over {weight.device_mesh}, but {name} is a plain tensor. "
+            f"Spread its nodes: distribute_tensor({name}, mesh, [Shard({axis % x.dim()})])."
+        )
 
-    While the method runs, each weight of the module is a plain tensor with all its numbers. Its
-    gradient is summed over the processes: one all-reduce a weight.
+
+@contextmanager
+def plain_weights(module: nn.Module, mesh: DeviceMesh) -> Iterator[None]:
+    """A context in which each weight of a module is a plain tensor with all its numbers.
+
+    The gradient of a weight is summed over the processes: one all-reduce a weight.
 
     Args:
-        module: The module.
-        method: What to call, a method of the module or of something that holds it.
-        mesh: The processes.
-        *parts: What this process holds of the arguments.
+        module: A module whose weights are DTensors.
+        mesh: Their processes.
 
     Raises:
         ValueError: If a weight is not on the mesh.
     """
-    plain: dict[str, Tensor] = {}
-    for name, weight in module.named_parameters():
-        spread = _on_mesh(name, weight, mesh)
-        copies = spread.redistribute(placements=[Replicate()] * mesh.ndim)
-        plain[f"module.{name}"] = copies.to_local(grad_placements=[Partial()] * mesh.ndim)
-    for name, buffer in module.named_buffers():
-        plain[f"module.{name}"] = _on_mesh(name, buffer, mesh).to_local()
-    return functional_call(_Call(module, method), plain, parts)
+    weights: list[tuple[dict[str, Any], str, Tensor]] = []
+    plain: list[Tensor] = []
+    for prefix, owner in module.named_modules():
+        for table in (owner._parameters, owner._buffers):
+            for name, weight in table.items():
+                if weight is not None:
+                    weights.append((table, name, weight))
+                    plain.append(_copy_of(weight, f"{prefix}.{name}".lstrip("."), mesh))
+    try:
+        for (table, name, _), copy in zip(weights, plain, strict=True):
+            table[name] = copy
+        yield
+    finally:
+        for table, name, weight in weights:
+            table[name] = weight
 
 
-class _Call(nn.Module):
-    """One method of a module as a module, so that hooks of the module do not run again."""
-
-    def __init__(self, module: nn.Module, method: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.module, self.method = module, method
-
-    def forward(self, *parts: Tensor | None) -> Tensor:
-        return self.method(*parts)
-
-
-def _on_mesh(name: str, weight: Tensor, mesh: DeviceMesh) -> DTensor:
-    if is_distributed(weight) and weight.device_mesh == mesh:
-        return weight
-    came = f"on {weight.device_mesh}" if is_distributed(weight) else "a plain tensor"
-    raise ValueError(
-        f"the input is spread over {mesh}, but {name} is {came}. Give every process the weights "
-        "first: torch.distributed.tensor.distribute_module(module, mesh)."
-    )
+def _copy_of(weight: Tensor, name: str, mesh: DeviceMesh) -> Tensor:
+    if not is_distributed(weight) or weight.device_mesh != mesh:
+        came = f"on {weight.device_mesh}" if is_distributed(weight) else "a plain tensor"
+        raise ValueError(
+            f"the input is spread over {mesh}, but {name} is {came}. Give every process the "
+            "weights first: torch.distributed.tensor.distribute_module(module, mesh)."
+        )
+    if not weight.requires_grad:  # the very numbers, for a norm writes its statistics to them
+        with torch.no_grad():
+            return weight.redistribute(placements=[Replicate()]).to_local()
+    whole = weight.redistribute(placements=[Replicate()])
+    return whole.to_local(grad_placements=[Partial()])

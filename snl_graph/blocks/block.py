@@ -14,11 +14,13 @@ from snl_graph import checks
 from snl_graph.blocks.affinity import FeatureAffinity
 from snl_graph.blocks.graphs import graph_map
 from snl_graph.blocks.linear import NodeLinear
+from snl_graph.blocks.sharded import on_shards, position_shards
 from snl_graph.filters import GraphFilter
-from snl_graph.grids import Size, flatten, unflatten
-from snl_graph.kernels import NodeSet
+from snl_graph.grids import Size, flatten, flattened, require_positions, unflatten
+from snl_graph.kernels import NodeSet, ShardedNodeSet
 from snl_graph.masks import Mask
 from snl_graph.operators import AffinityOperator
+from snl_graph.sharding import is_distributed, require_distributed
 
 
 class SpectralUnit(nn.Module):
@@ -120,6 +122,9 @@ class NonlocalBlock(nn.Module):
             valid: Shape (B, *spatial), bool: real positions of padded maps. The others get and
                 give no weight and do not enter the statistics of the norm.
 
+        A map may be a DTensor with ``Shard`` on a spatial axis, once the block's weights are on the
+        same mesh (``distribute_module``): see ``docs/scaling.md``.
+
         Returns:
             The same form, shape and memory format as ``x``.
 
@@ -132,7 +137,17 @@ class NonlocalBlock(nn.Module):
                 raise ValueError("a graph has no padding; pass valid with feature maps only.")
             return self._on_graph(x)
         self._check(x, valid)
+        if is_distributed(x):
+            return self._on_sharded_map(x, valid)
         return self._on_map(x, valid)
+
+    def _on_sharded_map(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        shards = position_shards(x, valid, self.affinity.pieces)
+
+        def on_map(x: Tensor, valid: Tensor | None, nodes: ShardedNodeSet) -> Tensor:
+            return self._on_map(x, valid, node_set=nodes)
+
+        return on_shards(self, on_map, x, valid, shards)
 
     def _on_graph(self, graph: Data) -> Data:
         result = copy.copy(graph)
@@ -150,15 +165,16 @@ class NonlocalBlock(nn.Module):
         node_set: NodeSet | None = None,
     ) -> Tensor:
         is_valid = None if valid is None else valid.flatten(1)
+        shards = node_set.shards if isinstance(node_set, ShardedNodeSet) else None
         for _ in range(self.recurrence):
-            nodes, size = flatten(x)
+            nodes, size = flattened(x)
             a = self.affinity(
                 nodes, size, is_valid, mask=mask, node_set=node_set, applications=self._order
             )
             for unit in self._units:
-                nodes, _ = flatten(x)
+                nodes, _ = flattened(x)
                 f = unflatten(unit.filtered(self.affinity, a, nodes, size, is_valid), size)
-                f = unit.bn(f) if valid is None else unit.bn(f, valid)
+                f = unit.bn(f) if valid is None and shards is None else unit.bn(f, valid, shards)
                 x = x + unit.activation(f)
         return x
 
@@ -180,6 +196,12 @@ class NonlocalBlock(nn.Module):
             torch.Size([2, 35, 35])
         """
         self._check(x, valid)
+        if is_distributed(x):
+            raise ValueError(
+                "the positions of this map are spread over processes, where no process holds A. "
+                "Gather the map first: block.affinity_of(x.full_tensor()) of a block whose weights "
+                "are plain tensors."
+            )
         nodes, size = flatten(x)
         is_valid = None if valid is None else valid.flatten(1)
         return self.affinity(nodes, size, is_valid, applications=self._order)
@@ -197,12 +219,14 @@ class NonlocalBlock(nn.Module):
                 "x has shape (B, C, *spatial) with one to three spatial axes; got "
                 f"{tuple(x.shape)}. A single image needs a batch axis: x.unsqueeze(0)."
             )
+        require_positions(x)
         if x.shape[1] != self.channels:
             raise ValueError(
                 f"this block takes {self.channels} channels, got x of shape {tuple(x.shape)} with "
                 f"{x.shape[1]}. Channels are axis 1."
             )
         weight = self._first_weight.weight
+        require_distributed(x, "x", weight, 2)
         if not x.is_floating_point():
             raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
         if x.device != weight.device:

@@ -19,7 +19,8 @@ class NodeLinear(nn.Linear):
         super().__init__(in_channels, out_channels, bias=False)
 
     def forward(self, nodes: Tensor) -> Tensor:
-        if nodes.dim() == 3 and nodes.mT.is_contiguous():
+        # Without any position both layouts are contiguous, and there is nothing to convolve.
+        if nodes.dim() == 3 and nodes.mT.is_contiguous() and nodes.shape[1]:
             return F.conv1d(nodes.mT, self.weight.unsqueeze(-1)).mT
         return F.linear(nodes, self.weight)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from snl_graph.sharding import NodeShards
+
 
 class BatchNorm(nn.modules.batchnorm._BatchNorm):
     """Batch norm of maps of any dimension; padded positions do not enter its statistics."""
@@ -16,12 +18,20 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         if input.dim() < 3:
             raise ValueError(f"expected a map (B, C, *spatial), got {tuple(input.shape)}.")
 
-    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Normalised map; ``valid`` (B, *spatial) marks the positions that count."""
-        if valid is None or not self.training:
+    def forward(
+        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+    ) -> Tensor:
+        """Normalised map.
+
+        Args:
+            input: Shape (B, C, *spatial).
+            valid: Shape (B, *spatial), bool: the positions that count.
+            shards: The processes that hold the rest of the map.
+        """
+        if (valid is None and shards is None) or not self.training:
             return super().forward(input)
         axes = [0, *range(2, input.dim())]
-        mean, variance, count = _moments(input, valid, axes)
+        mean, variance, count = _moments(input, valid, axes, shards)
         if self.track_running_stats:
             self._track(mean.detach().flatten(), variance.detach().flatten(), count.flatten())
         scaled = (input - mean) * (variance + self.eps).rsqrt()
@@ -42,12 +52,15 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
 class GroupNorm(nn.GroupNorm):
     """Group norm of a map; padded positions do not enter its statistics."""
 
-    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Normalised map; ``valid`` (B, *spatial) marks the positions that count."""
-        if valid is None:
+    def forward(
+        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+    ) -> Tensor:
+        """Normalised map; see :meth:`BatchNorm.forward`."""
+        if valid is None and shards is None:
             return super().forward(input)
-        grouped = input.unflatten(1, (self.num_groups, -1))
-        mean, variance, _ = _moments(grouped, valid.unsqueeze(1), list(range(2, grouped.dim())))
+        grouped = input.unflatten(1, (self.num_groups, self.num_channels // self.num_groups))
+        marks = None if valid is None else valid.unsqueeze(1)
+        mean, variance, _ = _moments(grouped, marks, list(range(2, grouped.dim())), shards)
         scaled = (grouped - mean) * (variance + self.eps).rsqrt()
         return _affine(scaled.flatten(1, 2).to(input.dtype), self.weight, self.bias)
 
@@ -55,7 +68,9 @@ class GroupNorm(nn.GroupNorm):
 class LayerNorm(nn.LayerNorm):
     """Layer norm over the channels of each position, so padding needs no care."""
 
-    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+    ) -> Tensor:
         """Normalised map."""
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
@@ -63,7 +78,9 @@ class LayerNorm(nn.LayerNorm):
 class NoNorm(nn.Identity):
     """No normalisation layer."""
 
-    def forward(self, input: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+    ) -> Tensor:
         """The map itself."""
         return input
 
@@ -77,14 +94,30 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 """Normalisation layers by name, of so many channels."""
 
 
-def _moments(x: Tensor, valid: Tensor, axes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(
+    x: Tensor, valid: Tensor | None, axes: list[int], shards: NodeShards | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Mean, variance and number of the values at valid positions; float32 at least."""
-    weight = valid.unsqueeze(1).expand_as(x)
+    weight = None if valid is None else valid.unsqueeze(1).expand_as(x)
     x = x.to(torch.promote_types(x.dtype, torch.float32))
-    count = weight.sum(axes, keepdim=True).clamp(min=1).to(x.dtype)
-    mean = x.where(weight, 0).sum(axes, keepdim=True) / count
-    variance = (x - mean).square().where(weight, 0).sum(axes, keepdim=True) / count
-    return mean, variance, count
+
+    def sums(values: Tensor) -> Tensor:
+        kept = values if weight is None else values.where(weight, 0)
+        return kept.sum(axes, keepdim=True)
+
+    total = sums(x)
+    if weight is None:
+        count = torch.full_like(total, math.prod(x.shape[axis] for axis in axes))
+    else:
+        count = weight.sum(axes, keepdim=True).to(x.dtype)
+    if shards is not None:
+        total, count = shards.total(total, count)
+    count = count.clamp(min=1)
+    mean = total / count
+    squares = sums((x - mean).square())
+    if shards is not None:
+        (squares,) = shards.total(squares)
+    return mean, squares / count, count
 
 
 def _affine(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
