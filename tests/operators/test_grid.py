@@ -262,6 +262,7 @@ def test_recurrent_criss_cross_attention_reaches_every_position() -> None:
 programs = pytest.mark.parametrize("name", ["recurrent cc", "gsnl", "heads", "concatenation"])
 
 
+@pytest.mark.slow
 @programs
 def test_blocks_export_with_dynamic_sizes(name: str) -> None:
     on_grid, on_matrix = (block.eval() for block in twins(name, "auto"))
@@ -276,6 +277,7 @@ def test_blocks_export_with_dynamic_sizes(name: str) -> None:
         assert_equal(program.module()(x), on_matrix(x))
 
 
+@pytest.mark.slow
 @programs
 @pytest.mark.parametrize("representation", ["grid", "auto"])
 def test_blocks_compile_without_a_graph_break(name: str, representation: str) -> None:
