@@ -109,6 +109,14 @@ def test_pairs_are_balanced_and_say_the_truth():
         assert left != right
         assert (pairs.classes[left] == pairs.classes[right]) == bool(same)
     assert sum(same for _, _, same in drawn) == 3000
+    steps = torch.bincount(
+        torch.tensor(
+            [int(pairs.classes[right] - pairs.classes[left]) % 10 for left, right, _ in drawn]
+        ),
+        minlength=10,
+    )
+    assert steps[0] == 3000
+    assert (steps[1:] - 3000 / 9).abs().max() < 5 * math.sqrt(3000 / 9)  # every other class
     for kind in (0, 1):  # each class as frequent on either side, whether the pair is same or not
         for side in (0, 1):
             classes = pairs.classes[[pair[side] for pair in drawn if pair[2] == kind]]
