@@ -8,6 +8,7 @@ from torch_geometric import EdgeIndex
 
 from snl_graph import checks
 from snl_graph.conv.sparse import LAYOUTS
+from snl_graph.sharding import require_distributed
 
 
 def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
@@ -21,6 +22,7 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
     """
     if not isinstance(x, Tensor):
         raise TypeError(f"{name} must be a tensor (N, F) or (B, N, F), got {type(x).__name__}.")
+    require_distributed(x, name, weight, -2)
     if x.layout != torch.strided:
         raise TypeError(f"{name} is sparse ({x.layout}); features are dense: {name}.to_dense().")
     if x.dim() not in (2, 3):

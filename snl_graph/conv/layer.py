@@ -11,6 +11,7 @@ from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
 from torch_geometric.utils.sparse import set_sparse_value
 
+from snl_graph import checks
 from snl_graph.affinity import affinity, check_pieces
 from snl_graph.conv.attention import entries_at_edges
 from snl_graph.conv.cache import CachedAffinity
@@ -22,6 +23,7 @@ from snl_graph.conv.inputs import (
     check_edge_index,
     check_edge_weight,
     check_features,
+    check_lambda_max,
     check_same_graphs,
     check_sparse_call,
     check_weight_values,
@@ -41,12 +43,14 @@ from snl_graph.conv.options import (
     message_passing_options,
 )
 from snl_graph.conv.routes import routed
+from snl_graph.conv.sharded import ShardedNodes, check_sharded_call
 from snl_graph.conv.weights import given_affinity, learned_affinity
 from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial
 from snl_graph.kernels import Kernel, as_kernel
 from snl_graph.normalizations import Normalization, Symmetric, as_normalization
 from snl_graph.operators import AffinityOperator
 from snl_graph.operators.diagonal import accumulation_dtype
+from snl_graph.sharding import is_distributed, part_here, plain_weights
 
 
 class SNLConv(MessagePassing):
@@ -87,6 +91,9 @@ class SNLConv(MessagePassing):
           (bipartite); edges (2, E), an ``EdgeIndex``, or a torch.sparse matrix (N, N) with row =
           target (COO, CSR, CSC); weights (E,) or (B, E).
         - **output:** (N, F') or (B, N, F').
+
+    Without edges x may be a DTensor with ``Shard`` on its nodes, and so is the output, once the
+    layer's weights are on the same mesh (``distribute_module``): see ``docs/scaling.md``.
 
     Raises:
         ValueError: If options or shapes do not go together, or values are out of range.
@@ -209,7 +216,18 @@ class SNLConv(MessagePassing):
         if is_bipartite and (batch is not None or lambda_max is not None):
             raise ValueError("batch and lambda_max belong to one set of nodes, but x is a pair.")
         if lambda_max is not None:
+            check_lambda_max(lambda_max)
             check_scale(lambda_max, self.normalization, self._is_scaled)
+
+        if is_distributed(target) or is_distributed(source):
+            check_sharded_call(
+                edge_index=edge_index,
+                edge_weight=edge_weight,
+                batch=batch,
+                return_attention_weights=return_attention_weights,
+            )
+            self._check_complete(None)
+            return self._on_sharded_nodes(target, source, lambda_max)
 
         nodes = Nodes(batch, batch_size)
         if edge_index is None:
@@ -223,9 +241,7 @@ class SNLConv(MessagePassing):
             a = self._edge_affinity(edges, target, source, nodes)
             product = routed(a, edges.route)
         ratio = self._ratio(a, lambda_max, target, nodes)
-        if ratio is not None:
-            product = RescaledOperator(product, ratio)
-        out = self._filtered(product, target, source if is_bipartite else None, nodes)
+        out = self._filtered(product, ratio, target, source, nodes)
         return (out, self._attention(a, edge_index, nodes)) if return_attention_weights else out
 
     def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:
@@ -263,8 +279,11 @@ class SNLConv(MessagePassing):
         if not isinstance(x, tuple | list):
             check_features(x, "x", widths[1], weight)
             return x, x
-        if len(x) != 2 or any(end is None for end in x):
-            raise ValueError("a bipartite x is a pair of features, (x_src, x_dst), both given.")
+        if len(x) != 2 or not all(isinstance(end, Tensor) for end in x):
+            raise TypeError(
+                "x must be a tensor (N, F) or (B, N, F), or for bipartite graphs a pair of them, "
+                f"both given; got a {type(x).__name__} of {len(x)}."
+            )
         check_bipartite(self.normalization, self.filter, self.lambda_max)
         is_reversed = self.flow == "target_to_source"
         for end, width in enumerate(widths[::-1] if is_reversed else widths):
@@ -346,6 +365,7 @@ class SNLConv(MessagePassing):
             kernel=self.kernel,
             normalization=self.normalization,
             valid=nodes.valid.expand(phi.shape[:-1]) if isinstance(nodes, PaddedNodes) else None,
+            node_set=nodes.node_set() if isinstance(nodes, ShardedNodes) else None,
             applications=max(self.filter.order, 1),
         )
 
@@ -380,17 +400,38 @@ class SNLConv(MessagePassing):
 
     # The filter ----------------------------------------------------------------------------------
 
-    def _filtered(
-        self, a: AffinityOperator, target: Tensor, source: Tensor | None, nodes: Nodes
+    def _on_sharded_nodes(
+        self, target: Tensor, source: Tensor, lambda_max: float | Tensor | str | None
     ) -> Tensor:
-        """F = Σ_t g_t(L) X W_t and the bias, for the caller's nodes."""
+        """F for nodes on several processes: each filters those that it has."""
+        nodes = ShardedNodes(target, source)
+        target_here = part_here(target)
+        source_here = target_here if source is target else part_here(source)
+        # Values were checked on the whole: a process that stopped alone would keep the others.
+        with checks.value_checks(False), plain_weights(self, nodes.shards.mesh):
+            a = self._complete_affinity(target_here, source_here, nodes)
+            ratio = self._ratio(a, lambda_max, target_here, nodes)
+            out = self._filtered(a, ratio, target_here, source_here, nodes)
+        return nodes.shards.whole(out, -2, target.shape[-2])
+
+    def _filtered(
+        self,
+        a: AffinityOperator,
+        ratio: float | Tensor | None,
+        target: Tensor,
+        source: Tensor,
+        nodes: Nodes,
+    ) -> Tensor:
+        """F = Σ_t g_t(L) X W_t and the bias, for the caller's nodes; L scaled by the ratio."""
+        if ratio is not None:
+            a = RescaledOperator(a, ratio)
 
         def mapped(lin: nn.Module) -> Callable[[Tensor], Tensor]:
             return lambda signal: lin(nodes.unpack(join_heads(signal, self.heads)))
 
         lins = zip(self.filter.taps, self.lins.children(), strict=True)
         maps = {tap: mapped(lin) for tap, lin in lins}
-        z_source = None if source is None else split_heads(source, self.heads)
+        z_source = None if source is target else split_heads(source, self.heads)
         out = self.filter(a, split_heads(target, self.heads), maps, source=z_source)
         return out if self.bias is None else out + self.bias
 
