@@ -65,7 +65,7 @@ def _layer() -> Case:
 CASES: tuple[Case, ...] = (
     _block("block-32", 32, 64, 32, 12.0, Effort(7, 8.0)),
     _block("block-56", 4, 256, 56, 8.0, Effort(7, 10.0)),
-    _block("block-96", 2, 256, 96, 30.0, Effort(5, 15.0)),
+    _block("block-96", 2, 256, 96, 30.0, Effort(3, 15.0)),
     _block("block-14", 8, 1024, 14, 1.0, Effort(15, 6.0)),
     GrowthCase(
         "growth",

@@ -11,7 +11,7 @@ from typing import Self
 import torch
 
 from snl_graph.bench.compare import Comparison, compare, lack_of_memory, prove_equal
-from snl_graph.bench.contenders import FORWARD, TRAINING, Problem
+from snl_graph.bench.contenders import FORWARD, TRAINING, Problem, UnequalWorkError
 from snl_graph.bench.growth import PowerLaw, fit_power_law
 from snl_graph.bench.memory import largest_tensor_of, peak, saved_by
 from snl_graph.bench.problems import AffinityProblem, BlockProblem
@@ -117,11 +117,12 @@ class Case(ABC):
         """Measure, with as many threads as PyTorch is set to."""
         outcome = Outcome(self.name, self.work)
         start = time.perf_counter()
-        absent = self.absent()
-        if absent is None:
-            self.measure(outcome)
-        else:
-            outcome.missing = absent
+        outcome.missing = self.absent()
+        if outcome.missing is None:
+            try:
+                self.measure(outcome)
+            except UnequalWorkError as error:  # other cases can still be measured
+                outcome.missing = str(error)
         outcome.seconds = time.perf_counter() - start
         return outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from typer.testing import CliRunner
 from snl_graph.bench import command, machine
 from snl_graph.bench.bars import CASES
 from snl_graph.bench.cases import Finding, Outcome, PeakCase
+from snl_graph.bench.contenders import Contender
 from snl_graph.bench.machine import Machine
+from snl_graph.bench.problems import BlockProblem
 from snl_graph.bench.question import sizes_up_to
 from snl_graph.bench.report import BEGIN, END, write_markdown
 from snl_graph.cli import app
@@ -46,7 +49,7 @@ def test_the_answer_as_json_holds_every_number() -> None:
     for contender in asked.values():
         assert set(contender["seconds"]) == {"forward", "forward+backward"}
         assert contender["seconds"]["forward"]["median"] > 0
-        assert contender["difference"]["forward+backward"] <= 2e-3
+        assert contender["difference"]["forward+backward"] <= 1e-4
         assert contender["saved_bytes"] > 0
     assert set(found["growth"]["forward"]["factored"]) == {"exponent", "standard_error", "factor"}
     assert set(found["fastest"]) == {"forward", "forward+backward"}
@@ -101,6 +104,22 @@ def test_a_case_whose_representation_is_not_there_says_so(monkeypatch: pytest.Mo
     outcome = case.run()
     assert outcome.findings == []
     assert outcome.missing == "not there: streaming, streaming, four attention calls"
+
+
+def test_a_case_of_unequal_work_says_so_and_reports_no_ratio(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    honest = BlockProblem.contender
+
+    def sloppy(self: BlockProblem, name: str) -> Contender:
+        made = honest(self, name)
+        return replace(made, output=lambda: made.output() * (2 if name == "naive dense" else 1))
+
+    monkeypatch.setattr(BlockProblem, "contender", sloppy)
+    (case,) = (case for case in CASES if case.name == "block-14")
+    outcome = case.small().run()
+    assert outcome.findings == []
+    assert "do not do the same work" in (outcome.missing or "")
 
 
 @pytest.mark.parametrize(
