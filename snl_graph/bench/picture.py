@@ -97,7 +97,7 @@ def _draw_margins(ax: Axes, outcomes: Sequence[Outcome]) -> None:
     ax.invert_yaxis()
     if rows:
         ax.set_xscale("log")
-    ax.set_xlabel("margin: 1 is the bar, to the right is better (● met, × not met)")
+    ax.set_xlabel("margin: 1 is the bar\n(dots: met, crosses: not met)")
     plain(ax)
 
 
