@@ -23,7 +23,7 @@ PROGRAM = "python -m models.demo"
 INTRO = (
     "A small PreResNet without a block, with a nonlocal block (nl) and with a spectral nonlocal "
     "block (snl), on scikit-learn's 1,797 handwritten digits. Accuracy is on digits no network was "
-    "trained on: mean ± standard deviation over {seeds} seeds; runs of one seed share their "
+    "trained on: mean ± standard deviation over {seeds}; runs of one seed share their "
     "first weights and the order of their images. In the far pair two digits stand at the ends of "
     "a canvas, farther apart than any unit of the network without a block sees; its training "
     "starts from the network that learned the digits with the same seed."
@@ -103,10 +103,11 @@ def demo(
     print_table(console, results)
     for line in graph_words:
         console.print(f"  {line}", highlight=False)
-    intro = INTRO.format(seeds=seeds)
+    number = "1 seed" if seeds == 1 else f"{seeds} seeds"
+    intro = INTRO.format(seeds=number)
     if short:
         intro = f"Short form: too few epochs and seeds to conclude anything. {intro}"
-    footer = f"{PROGRAM}, {seeds} seeds, {seconds:.0f} seconds. Graphs: those of the first seed."
+    footer = f"{PROGRAM}, {number}, {seconds:.0f} seconds. Graphs: those of the first seed."
     page = write_page(out, results, captions, graph_words, intro, footer)
     console.print(f"\n{seconds:.0f} seconds. Report: {page}", highlight=False)
     return page

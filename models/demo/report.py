@@ -85,7 +85,8 @@ th, td { text-align: right; padding: .3rem .5rem; border-bottom: 1px solid #ccc;
 th:first-child, td:first-child { text-align: left; }
 td { white-space: nowrap; }
 /* On a phone a picture keeps a width at which its letters can be read, and scrolls. */
-figure { margin: 1.5rem 0; overflow-x: auto; } img { width: 100%; min-width: 36rem; }
+figure { margin: 1.5rem 0; } .wide { overflow-x: auto; } img { width: 100%; min-width: 36rem; }
+@media (max-width: 32rem) { th, td { padding: .3rem .2rem; font-size: .85rem; } }
 figcaption, footer { color: #444; font-size: .9rem; }
 </style>
 </head>
@@ -145,7 +146,7 @@ def write_page(
         data = base64.b64encode((folder / name).read_bytes()).decode()
         text = html.escape(caption)
         figures.append(
-            f'<figure><img src="data:image/png;base64,{data}" alt="{text}">'
+            f'<figure><div class="wide"><img src="data:image/png;base64,{data}" alt="{text}"></div>'
             f"<figcaption>{text}</figcaption></figure>"
         )
     page = PAGE.substitute(
