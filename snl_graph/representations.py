@@ -319,12 +319,10 @@ def require_room_for_dense(pairs: Pairs, *, needs_square: bool) -> None:
     instead = (
         f"Use representation {_quoted(others)}."
         if others
-        else "Join fewer pairs, with a mask such as \"window:R\", or use a kernel that has "
+        else 'Join fewer pairs, with a mask such as "window:R", or use a kernel that has '
         'representation "factored" or "streaming".'
     )
-    require_room_for_matrices(
-        pairs.phi, shape, matrices=3 if needs_square else 1, instead=instead
-    )
+    require_room_for_matrices(pairs.phi, shape, matrices=3 if needs_square else 1, instead=instead)
 
 
 def _quoted(names: Iterable[str]) -> str:
