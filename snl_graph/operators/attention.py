@@ -192,15 +192,13 @@ def _save_log_sums(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, .
 def _log_sum_gradients(ctx: Any, dlogs: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
     """dq_i = dlogs_i Σ_j P_ij k_j and dk_j = Σ_i P_ij dlogs_i q_i with P = softmax(S)."""
     q, k, right, logs, mean = ctx.saved_tensors
-    # The row of a P without any source is exp(−∞) through `right`, not exp(−∞ + ∞).
-    scale = -torch.where(logs > NEVER / 2, logs, 0)
     if torch.is_grad_enabled():  # the saved mean is a constant, and is differentiated here
-        mean, _ = _exponential_product(q, k, scale, right, k)
+        mean, _ = _exponential_product(q, k, -logs, right, k)
     dlogs = dlogs.unsqueeze(-1)
     if not ctx.needs_input_grad[2]:
-        return dlogs * mean, _exponential_product(k, q, right, scale, dlogs * q)[0], None
+        return dlogs * mean, _exponential_product(k, q, right, -logs, dlogs * q)[0], None
     columns = torch.cat([dlogs * q, dlogs], -1)
-    both, _ = _exponential_product(k, q, right, scale, columns)
+    both, _ = _exponential_product(k, q, right, -logs, columns)
     return dlogs * mean, both[..., :-1], both[..., -1]
 
 
