@@ -15,12 +15,17 @@ import torch
 import torch.distributed as dist
 
 PATIENCE = 60
-"""Seconds after which a collective that some process never joined is given up."""
+"""Seconds after which a collective that some process never joined fails the test."""
+
+START = 300
+"""Seconds in which the library must have been imported, on a machine busy with other tests."""
 
 # A server that has imported the library forks every process: one import for all of them, and no
 # thread of the test's own process in any.
 _SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["snl_graph", "torch.distributed.tensor.debug"])
+_SERVER.set_forkserver_preload(
+    ["snl_graph", "torch.distributed.tensor.debug", "torch_geometric.loader", "models.training"]
+)
 
 
 class Processes:
@@ -32,7 +37,7 @@ class Processes:
     """
 
     def __init__(self, world: int, store: Path) -> None:
-        self.world = world
+        self.world, self.patience = world, PATIENCE
         pipes = [_SERVER.Pipe() for _ in range(world)]
         self._pipes = [ours for ours, _ in pipes]
         self._processes = [
@@ -43,6 +48,7 @@ class Processes:
             process.start()
         for _, theirs in pipes:
             theirs.close()  # so that the death of a process is seen here as the end of its pipe
+        self._answers(START)
 
     def run(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         """What the function, of a module of the tests, returned in each process.
@@ -52,10 +58,13 @@ class Processes:
         """
         for pipe in self._pipes:
             pipe.send((function, args))
+        return self._answers(self.patience)
+
+    def _answers(self, patience: float) -> list[Any]:
         answers: dict[int, Any] = {}
         while len(answers) < self.world:
             waiting = {pipe: rank for rank, pipe in enumerate(self._pipes) if rank not in answers}
-            ready = wait(list(waiting), timeout=PATIENCE)
+            ready = wait(list(waiting), timeout=patience)
             # The first to fail leaves the others waiting for it: what it says is what matters.
             for pipe in ready:
                 answers[waiting[pipe]] = self._answer(pipe, waiting[pipe])
@@ -94,8 +103,9 @@ def _serve(pipe: Connection, rank: int, world: int, store: str) -> None:
         store=dist.FileStore(store, world),
         rank=rank,
         world_size=world,
-        timeout=timedelta(seconds=PATIENCE / 2),
+        timeout=timedelta(seconds=PATIENCE),
     )
+    pipe.send((False, None))
     while True:
         try:
             function, args = pipe.recv()
