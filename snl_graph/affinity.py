@@ -49,7 +49,7 @@ def affinity(
             mask.
         normalization: "sym", "rw" or "none", or an object.
         representation: "auto" or a name of ``snl_graph.representations``: "dense", "edges",
-            "factored", "grid". All are exact.
+            "factored", "grid", "streaming". All are exact.
         size: Spatial size of the positions, e.g. (H, W), for masks of a grid.
         valid: Shape (*batch, N), bool: real nodes of padded items. Others get and give no weight.
         source_valid: The same for the sources, shape (*batch, N'); None means ``valid``.
