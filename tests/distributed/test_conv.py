@@ -18,6 +18,7 @@ from torch.distributed.tensor import (
     init_device_mesh,
 )
 from torch.distributed.tensor.debug import CommDebugMode
+from torch.utils.checkpoint import checkpoint
 
 import snl_graph
 from snl_graph import SNLConv
@@ -88,6 +89,24 @@ def test_collectives_do_not_depend_on_the_number_of_nodes(group: Group) -> None:
     for num_nodes in (2, 7, 400):
         for counts in group(2).run(count_collectives, num_nodes):
             assert counts == expected
+
+
+def check_checkpointing() -> None:
+    """Activations that are computed again in the backward pass: the same gradients."""
+    conv = on_mesh(SNLConv(CHANNELS, 4, K=3, kernel="dot"))
+    found = []
+    for call in (conv, lambda x: checkpoint(conv, x, use_reentrant=False)):
+        torch.manual_seed(0)
+        x = spread(torch.randn(7, CHANNELS)).requires_grad_()
+        conv.zero_grad()
+        call(x).square().sum().backward()
+        found.append([x.grad, *(weight.grad for weight in conv.parameters())])
+    for ours, theirs in zip(*found, strict=True):
+        assert_equal(ours.full_tensor(), theirs.full_tensor())
+
+
+def test_a_layer_can_be_checkpointed(group: Group) -> None:
+    group(2).run(check_checkpointing)
 
 
 def check_refusals() -> None:
