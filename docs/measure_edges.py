@@ -13,8 +13,8 @@ import time
 import torch
 
 from snl_graph import affinity
+from snl_graph.choice import edge_cost
 from snl_graph.masks import CrissCross, Mask, Window
-from snl_graph.representations import edge_cost
 
 SIDES = (12, 16, 24, 32)
 WIDTHS = (16, 64)

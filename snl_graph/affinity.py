@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from snl_graph import checks
+from snl_graph.choice import choose
 from snl_graph.grids import num_positions
 from snl_graph.kernels import Kernel, NodeSet, ShardedNodeSet, as_kernel
 from snl_graph.masks import Mask, as_mask
@@ -16,7 +17,6 @@ from snl_graph.representations import (
     Pairs,
     check_representation,
     check_sharded,
-    choose,
     require_room_for_dense,
 )
 from snl_graph.sharding import is_distributed, node_shards, part_here
@@ -64,7 +64,7 @@ def affinity(
         ValueError: If shapes, names or pieces do not go together.
         TypeError: If Φ or Ψ is not floating point, or they differ in dtype.
 
-    Cost: see :func:`snl_graph.representations.choose`.
+    Cost: see :func:`snl_graph.choice.choose`.
 
     Example:
         >>> import torch

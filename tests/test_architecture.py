@@ -21,6 +21,7 @@ LAYERS = [
     {"conv"},
     {"blocks"},
     {"affinity"},
+    {"choice"},
     {"representations"},
     {"filters"},
     {"kernels", "normalizations"},

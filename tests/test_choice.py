@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from snl_graph import affinity
+from snl_graph.choice import LINES_COST, choose, edge_cost, streaming_cost
 from snl_graph.kernels import Concatenation, Dot, EmbeddedGaussian, Kernel, SignedDot
 from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
-from snl_graph.representations import LINES_COST, choose, edge_cost, streaming_cost
 
 
 @pytest.mark.parametrize("width", [4, 16, 64])
