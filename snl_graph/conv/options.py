@@ -38,8 +38,10 @@ def make_filter(
     """The filter of these options.
 
     Raises:
-        ValueError: If K or a basis is given beside a filter that has its own.
+        ValueError: If K or a basis is given beside a filter that has its own, or lambda_max is not
+            a positive number, a tensor of them or "estimate".
     """
+    check_lambda_max(lambda_max)
     if filter is None:
         made = as_basis(basis)
         if basis == "chebyshev" and not isinstance(lambda_max, Tensor | str):
@@ -111,7 +113,6 @@ def check_scale(
         normalization: That of the layer.
         is_scaled: Whether the layer has the Chebyshev basis, which λ_max scales.
     """
-    check_lambda_max(lambda_max)
     if isinstance(lambda_max, str) and not isinstance(normalization, Symmetric):
         raise ValueError(
             'lambda_max="estimate" needs a symmetric A: normalization="sym". Pass a number.'
