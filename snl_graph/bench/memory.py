@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -92,15 +93,25 @@ def _peak_here(problem: Problem, name: str, mode: str, threads: int) -> Peak:
     # Libraries load their parts, and threads their buffers, when they are first used.
     problem.small("float32").contender(name).run(mode)
     contender = problem.contender(name)
-    before = _largest_resident_set()
+    before = largest_resident_set()
     contender.run(mode)
-    after = _largest_resident_set()
+    after = largest_resident_set()
     return Peak(after, after - before)
 
 
-def _largest_resident_set() -> int:
+def largest_resident_set() -> int:
+    """Peak of the resident set of this process in bytes.
+
+    Raises:
+        OSError: On Windows, which does not tell.
+    """
     if sys.platform == "win32":
         raise OSError("the resident set of a process is not told on Windows")
+    # On Linux a new process starts with the getrusage peak of its parent: the kernel knows better.
+    status = Path("/proc/self/status")
+    if status.exists():
+        (line,) = [row for row in status.read_text().splitlines() if row.startswith("VmHWM")]
+        return int(line.split()[1]) * 1024
     import resource  # of POSIX systems only
 
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -355,15 +355,16 @@ class TestMemory:
     def test_the_process_grows_by_less_than_one_matrix(self) -> None:
         """All of forward and backward at 8192 nodes, where one matrix is 256 MiB."""
         program = """
-import resource, torch
+import torch
 from snl_graph import affinity
+from snl_graph.bench.memory import largest_resident_set
 torch.set_num_threads(1)
 
 def step(nodes):
     phi, psi, z = (torch.randn(nodes, 8, requires_grad=True) for _ in range(3))
     a = affinity(phi, psi, kernel="embedded_gaussian", representation="streaming")
     a.apply(z).square().sum().backward()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return largest_resident_set() // 2**20
 
 print(-step(512) + step(8192))
 """
