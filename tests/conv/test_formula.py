@@ -42,7 +42,7 @@ def assert_same(layer, actual, expected, inputs):
 def test_given_weights(K, normalization, basis, flow, dtype):
     layer = SNLConv(IN, OUT, K, basis=basis, normalization=normalization, flow=flow).to(dtype)
     x = torch.randn(NODES, IN, dtype=dtype, requires_grad=True)
-    weight = WEIGHTS.to(dtype).requires_grad_()
+    weight = WEIGHTS.to(dtype, copy=True).requires_grad_()
     edges = EDGES if flow == "source_to_target" else EDGES.flip(0)
     m = oracles.edge_matrix(EDGES, weight, (NODES, NODES))
     expected = filtered(layer, x, [m], normalization, basis)
