@@ -26,7 +26,7 @@ from snl_graph.operators import (
     StreamingOperator,
 )
 from snl_graph.operators.attention import NEVER
-from snl_graph.operators.diagonal import accumulation_dtype
+from snl_graph.operators.diagonal import accumulation_dtype, full_precision
 from snl_graph.operators.grid import lines
 
 
@@ -68,7 +68,7 @@ class Pairs:
     def precise_features(self) -> tuple[Tensor, Tensor]:
         """The same in float32 at least, for scores that half precision cannot hold."""
         dtype = accumulation_dtype(self.phi.dtype)
-        with torch.autocast(device_type=self.phi.device.type, enabled=False):
+        with full_precision(self.phi.device):
             return self.kernel.features(self.phi.to(dtype), self.psi.to(dtype), self.nodes)
 
     def joined(self) -> Tensor | None:
@@ -111,7 +111,7 @@ def _build_factored(pairs: Pairs) -> AffinityOperator:
 
 def _build_dense(pairs: Pairs) -> AffinityOperator:
     phi, psi = pairs.precise_features()
-    with torch.autocast(device_type=pairs.phi.device.type, enabled=False):
+    with full_precision(pairs.phi.device):
         scores = phi @ psi.mT
     joined = pairs.joined()
     if pairs.kernel.is_exponential:
@@ -177,7 +177,7 @@ def _build_grid(pairs: Pairs) -> AffinityOperator:
     phi, psi = (features.contiguous() for features in pairs.precise_features())
     blocks = []
     for axis in range(len(size)):
-        with torch.autocast(device_type=phi.device.type, enabled=False):
+        with full_precision(phi.device):
             block = lines(phi, size, axis) @ lines(psi, size, axis).mT
         joined = pairs.joined_on_lines(axis)
         if not kernel.is_exponential:

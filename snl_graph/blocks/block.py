@@ -167,12 +167,13 @@ class NonlocalBlock(nn.Module):
         is_valid = None if valid is None else valid.flatten(1)
         shards = node_set.shards if isinstance(node_set, ShardedNodeSet) else None
         for _ in range(self.recurrence):
-            nodes, size = flattened(x)
+            nodes, size = _nodes(x)
             a = self.affinity(
                 nodes, size, is_valid, mask=mask, node_set=node_set, applications=self._order
             )
-            for unit in self._units:
-                nodes, _ = flattened(x)
+            for number, unit in enumerate(self._units):
+                if number:
+                    nodes, _ = _nodes(x)
                 f = unflatten(unit.filtered(self.affinity, a, nodes, size, is_valid), size)
                 f = unit.bn(f) if valid is None and shards is None else unit.bn(f, valid, shards)
                 x = x + unit.activation(f)
@@ -248,3 +249,15 @@ class NonlocalBlock(nn.Module):
     def extra_repr(self) -> str:
         recurrence = f", recurrence={self.recurrence}" if self.recurrence > 1 else ""
         return f'"{self.name}", {self.channels}{recurrence}'
+
+
+def _nodes(x: Tensor) -> tuple[Tensor, Size]:
+    """Node signals (B, N, C) of a map and its size, in the layout that is cheaper to project.
+
+    Few positions of many channels are copied once, channels last: one wide product for the whole
+    batch then takes the place of a narrow one an item.
+    """
+    nodes, size = flattened(x)
+    # A traced program keeps its sizes open, and its compiler chooses layouts itself.
+    is_narrow = not torch.compiler.is_compiling() and nodes.shape[1] < nodes.shape[2]
+    return (nodes.contiguous() if is_narrow else nodes), size

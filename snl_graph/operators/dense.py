@@ -69,6 +69,8 @@ class DenseOperator(AffinityOperator):
         return self.matrix
 
     def to(self, dtype: torch.dtype) -> DenseOperator:
+        if dtype == self.dtype:
+            return self
         return DenseOperator(
             self.matrix.to(dtype),
             is_symmetric=self.is_symmetric,
