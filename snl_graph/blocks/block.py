@@ -254,10 +254,10 @@ class NonlocalBlock(nn.Module):
 def _nodes(x: Tensor) -> tuple[Tensor, Size]:
     """Node signals (B, N, C) of a map and its size, in the layout that is cheaper to project.
 
-    Few positions of many channels are copied once, channels last: one wide product for the whole
+    Few positions of more channels are copied once, channels last: one wide product for the whole
     batch then takes the place of a narrow one an item.
     """
     nodes, size = flattened(x)
     # A traced program keeps its sizes open, and its compiler chooses layouts itself.
-    is_narrow = not torch.compiler.is_compiling() and nodes.shape[1] < nodes.shape[2]
+    is_narrow = not torch.compiler.is_compiling() and nodes.shape[1] < min(65, nodes.shape[2])
     return (nodes.contiguous() if is_narrow else nodes), size
