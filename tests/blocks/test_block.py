@@ -81,10 +81,8 @@ def test_channels_last_stays_channels_last(
     assert_equal(y, expected)
 
 
-@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("name", [n for n, row in ROWS.items() if row.mask == "full"])
 def test_positions_may_be_permuted(name: str) -> None:
-    if name == "cc":
-        pytest.skip("a criss-cross mask sees where a position lies")
     block = nonlocal_block(name, 8).double().eval()
     x = torch.randn(2, 8, 12, dtype=torch.float64)
     order = torch.randperm(12)
