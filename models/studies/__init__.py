@@ -1,0 +1,1 @@
+"""Studies: many paired runs, defined as data, whose results are kept run by run."""
