@@ -1,0 +1,78 @@
+"""Filters that meet their response up to an error, which falls with the steps they take."""
+
+from __future__ import annotations
+
+import copy
+from typing import Self
+
+from torch import nn
+
+from snl_graph.filters.accuracy import approximation_error
+from snl_graph.filters.base import GraphFilter
+from snl_graph.filters.options import require_steps
+
+MOST_STEPS = 200
+"""Where the search for enough steps ends."""
+
+
+class Approximated(GraphFilter):
+    """A filter whose ``signals`` approximate its ``response``.
+
+    Attributes:
+        steps: Order of a Chebyshev series, or number of iterations.
+    """
+
+    steps_name = "order"
+    applications_per_step = 1
+    steps: int
+
+    def with_steps(self, steps: int) -> Self:
+        """A copy that takes another number of steps.
+
+        Raises:
+            ValueError: If ``steps`` is no whole number ≥ 0.
+        """
+        made = copy.deepcopy(self)
+        made._set_steps(require_steps(steps, self.steps_name))
+        return made
+
+    def reset_parameters(self) -> None:
+        """Set the filter's own parameters, if it has any, to what they were at the start."""
+        for child in self.children():
+            reset = getattr(child, "reset_parameters", None)
+            if reset is not None:
+                reset()
+
+    def _set_steps(self, steps: int) -> None:
+        self.steps = steps
+        self.order = self.applications_per_step * steps
+
+    def _settle(self, steps: int | None, tolerance: float) -> None:
+        """Take ``steps``, or as many as leave an error of ``tolerance`` at most."""
+        if steps is not None:
+            self._set_steps(require_steps(steps, self.steps_name))
+            return
+        if not tolerance > 0:
+            raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
+        for count in range(MOST_STEPS + 1):
+            self._set_steps(count)
+            error = float(approximation_error(self, points=401).max())
+            if error <= tolerance:
+                return
+        raise ValueError(
+            f"{MOST_STEPS} steps leave an error of {error:.1e}, above the tolerance of "
+            f"{tolerance:.1e}. Pass a smoother response, a greater tolerance, or "
+            f"{self.steps_name}=... yourself."
+        )
+
+    def __repr__(self) -> str:
+        """One line, for it stands in the one line of a layer."""
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+    def extra_repr(self) -> str:
+        learned = ", learnable" if _is_learned(self) else ""
+        return f"taps={len(self.taps)}, {self.steps_name}={self.steps}{learned}"
+
+
+def _is_learned(module: nn.Module) -> bool:
+    return any(True for _ in module.parameters())
