@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -118,8 +119,9 @@ def nonlocal_block(
             f'{hidden_channels} of Z; block "{name}" needs an embedded kernel.'
         )
     units = [
-        _unit(channels, width if row.is_projected else None, made_filter, norm, activation)
-        for _ in range(depth)
+        _unit(channels, width if row.is_projected else None, unit_filter, norm, activation)
+        # Each unit learns the parameters of its own filter, as it does its matrices.
+        for unit_filter in (made_filter, *(copy.deepcopy(made_filter) for _ in range(depth - 1)))
     ]
     if zero_init:
         for unit in units:
