@@ -15,7 +15,8 @@ from torch_geometric.data import Batch, Data
 from snl_graph import checks
 from snl_graph.conv import SNLConv
 from snl_graph.normalizations import Symmetric
-from snl_graph.operators import AffinityOperator, DenseOperator
+from snl_graph.operators import AffinityOperator, DenseOperator, EdgeOperator
+from snl_graph.spectral.layers import operators_of_layer
 
 _FORMS = (
     "an operator, (block, feature map), (SNLConv, x, edge_index), a PyG Data or Batch, a networkx "
@@ -27,7 +28,8 @@ def as_operators(obj: Any) -> AffinityOperator | list[AffinityOperator]:
     """The operator A that ``obj`` holds; a list for a batch of graphs of unequal size.
 
     A graph or matrix holds weights M_ij of j → i, which are normalised symmetrically (Eq. 13),
-    self-loops included; a batch of matrices (*batch, N, N) is one operator.
+    self-loops included; a batch of matrices (*batch, N, N) is one operator. Lists of edges and
+    sparse matrices stay sparse.
 
     Raises:
         TypeError: If ``obj`` holds no graph.
@@ -45,21 +47,23 @@ def as_operators(obj: Any) -> AffinityOperator | list[AffinityOperator]:
     raise TypeError(f"no graph in {type(obj).__name__}; expected {_FORMS}.")
 
 
-def normalized(weights: Tensor) -> AffinityOperator:
-    """A = D̂^-½ M̂ D̂^-½ of weights M, (*batch, N, N), in float64."""
-    if weights.dim() < 2 or weights.shape[-1] != weights.shape[-2]:
-        raise ValueError(
-            f"weights of a graph are square, (*batch, N, N); got {tuple(weights.shape)}."
-        )
-    checks.require_finite(weights, "the weights")
-    checks.require_nonnegative(weights, "a weight", "Symmetric normalisation has no root of it.")
-    return Symmetric()(DenseOperator(weights, is_nonnegative=True))
+def normalized(weights: DenseOperator | EdgeOperator) -> AffinityOperator:
+    """A = D̂^-½ M̂ D̂^-½ of weights M, (*batch, N, N), in float64.
+
+    Raises:
+        ValueError: If a weight is negative or not finite.
+    """
+    numbers = weights.matrix if isinstance(weights, DenseOperator) else weights.weight
+    checks.require_finite(numbers, "the weights")
+    checks.require_nonnegative(numbers, "a weight", "Symmetric normalisation has no root of it.")
+    weights.is_nonnegative = True
+    return Symmetric()(weights)
 
 
-def _of_module(obj: tuple[Any, ...]) -> AffinityOperator:
-    module, *inputs = obj
+def _of_module(obj: tuple[Any, ...]) -> AffinityOperator | list[AffinityOperator]:
+    module, *inputs = obj or (None,)
     if isinstance(module, SNLConv) and inputs:
-        return _of_conv(module, *inputs)
+        return operators_of_layer(module, *inputs)
     affinity_of = getattr(module, "affinity_of", None)
     if not isinstance(module, nn.Module) or affinity_of is None or not inputs:
         raise TypeError(
@@ -71,27 +75,12 @@ def _of_module(obj: tuple[Any, ...]) -> AffinityOperator:
     return operator
 
 
-def _of_conv(conv: SNLConv, x: Tensor, *graph: Any) -> AffinityOperator:
-    """A of the layer from the entries it reports, as a matrix of shape ([B,] [heads,] N, N)."""
-    with torch.no_grad():
-        _, (edges, alpha) = conv(x, *graph, return_attention_weights=True)
-    if edges.layout != torch.strided:  # a sparse adjacency holds A_ij at [i, j]
-        return DenseOperator(edges.to_dense())
-    source, target = edges if conv.flow == "source_to_target" else edges.flip(0)
-    entries = alpha.movedim(-1, -2) if conv.heads > 1 else alpha  # (*batch, E)
-    nodes = x.shape[-2]
-    matrix = entries.new_zeros(*entries.shape[:-1], nodes, nodes)
-    matrix[..., target, source] = entries
-    if isinstance(conv.normalization, Symmetric):
-        # The reverse of an edge weighs the same, and is listed only if the caller listed it.
-        matrix[..., source, target] = entries
-    return DenseOperator(matrix)
-
-
-def _of_data(graph: Data) -> Tensor:
-    weight = graph.edge_weight if "edge_weight" in graph else graph.edge_attr
+def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
     if graph.edge_index is None:
+        if isinstance(graph.get("adj_t"), Tensor):  # row = target, as here
+            return _of_tensor(graph.adj_t)
         raise ValueError("this Data has no edge_index; spectrum() needs edges and their weights.")
+    weight = graph.edge_weight if "edge_weight" in graph else graph.edge_attr
     source, target = graph.edge_index.detach().cpu()
     if weight is None:
         weight = torch.ones(source.numel())
@@ -104,29 +93,66 @@ def _of_data(graph: Data) -> Tensor:
     if weight.shape != source.shape:
         raise ValueError(f"{weight.numel()} weights for {source.numel()} edges.")
     checks.require_indices(torch.stack([source, target]), nodes, "edge_index")
-    matrix = torch.zeros(nodes, nodes, dtype=torch.float64)
-    return matrix.index_put_((target, source), weight.detach().cpu().double(), accumulate=True)
+    return _edges(source, target, weight.detach().cpu(), nodes)
 
 
-def _of_networkx(graph: Any) -> Tensor:
+def _of_networkx(graph: Any) -> EdgeOperator:
+    if len(graph) == 0:
+        return _edges(torch.zeros(0), torch.zeros(0), torch.zeros(0), 0)
+    try:
+        matrix = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="coo")
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f'the attribute "weight" of an edge is no number ({error}). Give every edge a number, '
+            f"or delete the attribute: every edge then weighs 1."
+        ) from error
     # networkx's entry [u, v] is the edge u → v; ours is [target, source].
-    return torch.from_numpy(nx.to_numpy_array(graph, dtype=np.float64).T.copy())
+    return _of_scipy(matrix.T)
 
 
-def _of_scipy(matrix: Any) -> Tensor:
-    return torch.from_numpy(matrix.toarray()).double()
+def _of_scipy(matrix: Any) -> EdgeOperator:
+    _require_square(matrix.shape)
+    entries = matrix.tocoo()
+    row, column = (torch.from_numpy(np.asarray(index)) for index in (entries.row, entries.col))
+    if np.iscomplexobj(entries.data):
+        raise TypeError(f"weights are real numbers; this matrix holds {entries.dtype}.")
+    return _edges(column, row, torch.from_numpy(entries.data.astype(np.float64)), matrix.shape[0])
 
 
-def _of_array(array: Any) -> Tensor:
-    return torch.as_tensor(array).double()
+def _of_array(array: Any) -> DenseOperator:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"weights are real numbers; this array holds {array.dtype}.")
+    return _of_matrix(torch.from_numpy(array.astype(np.float64)))
 
 
-def _of_tensor(tensor: Tensor) -> Tensor:
-    dense = tensor.detach()
-    return (dense if dense.layout == torch.strided else dense.to_dense()).cpu().double()
+def _of_tensor(tensor: Tensor) -> EdgeOperator | DenseOperator:
+    if tensor.is_complex():
+        raise TypeError(f"weights are real numbers; this tensor holds {tensor.dtype}.")
+    weights = tensor.detach().cpu()
+    if weights.layout == torch.strided:
+        return _of_matrix(weights.double())
+    _require_square(weights.shape)
+    entries = weights.to_sparse_coo().coalesce()
+    row, column = entries.indices()
+    return _edges(column, row, entries.values(), weights.shape[0])
 
 
-_READERS: list[tuple[Any, Callable[[Any], Tensor]]] = [
+def _of_matrix(matrix: Tensor) -> DenseOperator:
+    _require_square(matrix.shape)
+    return DenseOperator(matrix)
+
+
+def _require_square(shape: tuple[int, ...]) -> None:
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        raise ValueError(f"weights of a graph are square, (*batch, N, N); got {tuple(shape)}.")
+
+
+def _edges(source: Tensor, target: Tensor, weight: Tensor, nodes: int) -> EdgeOperator:
+    edge_index = torch.stack([source, target]).long()
+    return EdgeOperator(edge_index, weight.double(), (nodes, nodes))
+
+
+_READERS: list[tuple[Any, Callable[[Any], EdgeOperator | DenseOperator]]] = [
     (Data, _of_data),
     (nx.Graph, _of_networkx),
     ((scipy.sparse.sparray, scipy.sparse.spmatrix), _of_scipy),

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 import torch
 from torch import Tensor
 
 from snl_graph.operators import AffinityOperator
+from snl_graph.spectral.components import structure_of_matrix
+from snl_graph.spectral.dense import Pairs, eigenpairs, residual
+from snl_graph.spectral.factored import Factors, factored_pairs, factors_of
+from snl_graph.spectral.graph import LARGEST_DENSE, Array, OneGraph
+from snl_graph.spectral.items import for_each_item
+from snl_graph.spectral.krylov import krylov_pairs
 from snl_graph.spectral.sources import as_operators
+
+SMALL = 2048
+"""Nodes up to which a few eigenvalues are found by way of all of them."""
+
+_METHODS = ["symmetric", "similar", "general"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +30,18 @@ class Spectrum:
 
     Attributes:
         eigenvalues: Shape (k,), float64, or complex128 where they are complex.
-        eigenvectors: Column i belongs to eigenvalue i, shape (N, k); None unless asked for.
+        eigenvectors: Unit columns, shape (N, k); None unless asked for. Of a factored operator at
+            most 2r: those of λ = 1 outside the span of the factors are left out.
         is_real: Whether every eigenvalue is real, to the precision of A's own numbers.
         lambda_max: Greatest real part of all N eigenvalues, measured. The bound of Property 2 is 2.
         method: "symmetric" (A is), "similar" (D^½ A D^-½ is symmetric, as for a random walk on
             symmetric weights), or "general".
         residual: Largest ‖L v − λ v‖ over the unit eigenvectors v, relative to max(1, ‖L‖).
+        indices: Which eigenvalue each column of ``eigenvectors`` belongs to, shape (columns,).
+        solver: "dense", or where the matrix was not written down "factored", "lanczos", "arnoldi";
+            "components" where the connected components were solved one by one.
+        lambda_max_error: Where iterations found λ_max: λ_max is not below the value given, and some
+            eigenvalue lies within this of it. 0 where all eigenvalues were found.
     """
 
     eigenvalues: Tensor
@@ -34,6 +50,9 @@ class Spectrum:
     lambda_max: float
     method: str
     residual: float
+    indices: Tensor | None = None
+    solver: str = "dense"
+    lambda_max_error: float = 0.0
 
 
 SpectrumOrList = Spectrum | list["SpectrumOrList"]
@@ -46,6 +65,10 @@ def spectrum(obj: Any, k: int | None = None, *, vectors: bool = False) -> Any:
     spectrum and is solved as such. Any other A is solved as a general matrix: its eigenvalues are
     complex wherever an imaginary part exceeds what rounding of A itself can cause, and no imaginary
     part is dropped.
+
+    A factored A is solved exactly at any N, through a problem of twice its rank. A sparse A falls
+    into its connected components. Where a matrix is too large to be written down, k of its
+    eigenvalues are found by Lanczos or Arnoldi iterations with A, from fixed start vectors.
 
     Source: Zhu et al., Theorem 1, which writes L = D_L − A; with normalised A it is I − A.
 
@@ -60,9 +83,11 @@ def spectrum(obj: Any, k: int | None = None, *, vectors: bool = False) -> Any:
 
     Raises:
         TypeError: If ``obj`` holds no graph.
-        ValueError: If weights are negative or not finite, A is not square, or k is not in 1 .. N.
+        ValueError: If weights are negative or not finite, A is not square, k is not in 1 .. N, all
+            eigenvalues of too large a graph are asked for, or iterations do not converge.
 
-    Cost: O(N³) time and O(N²) memory for each graph, in float64 on the CPU.
+    Cost: O(N³) time and O(N²) memory for each graph, in float64 on the CPU; of a factored operator
+        8·N·r² and O(r³) time, and memory of a few N×r matrices.
 
     Example:
         >>> path = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
@@ -70,95 +95,142 @@ def spectrum(obj: Any, k: int | None = None, *, vectors: bool = False) -> Any:
         >>> found.eigenvalues.abs().round(decimals=6), found.is_real
         (tensor([0., 1., 2.], dtype=torch.float64), True)
     """
+
+    def solve(a: AffinityOperator) -> Spectrum:
+        return spectrum_of(OneGraph(a), k, vectors=vectors)
+
     operators = as_operators(obj)
     if isinstance(operators, list):
-        return [_nested(operator, k, vectors) for operator in operators]
-    return _nested(operators, k, vectors)
+        return [for_each_item(operator, solve) for operator in operators]
+    return for_each_item(operators, solve)
 
 
-def _nested(operator: AffinityOperator, k: int | None, vectors: bool) -> Any:
-    n = operator.shape[-1]
-    if operator.shape[-2] != n:
-        raise ValueError(
-            f"a spectrum needs a square operator; this one has shape {tuple(operator.shape)} "
-            f"(keys and values are subsampled, or the graph is bipartite)."
-        )
+def spectrum_of(graph: OneGraph, k: int | None = None, *, vectors: bool = False) -> Spectrum:
+    """The spectrum of one graph; see :func:`spectrum`."""
+    n = graph.n
     if k is not None and not 1 <= k <= n:
         raise ValueError(f"k is how many of the {n} eigenvalues to return; got {k}.")
-    with torch.no_grad():
-        precision = torch.finfo(operator.dtype).eps
-        dense = operator.to_dense().detach().cpu().double()
-        degree = operator.degree().detach().cpu().double()
-
-    def solve(a: Tensor, d: Tensor) -> Any:
-        if a.dim() > 2:
-            return [solve(*item) for item in zip(a, d, strict=True)]
-        return _of_matrix(a.numpy(), d.numpy(), precision, k, vectors)
-
-    return solve(dense, degree.expand(dense.shape[:-1]))
-
-
-def _of_matrix(
-    a: np.ndarray[Any, Any],
-    degree: np.ndarray[Any, Any],
-    precision: float,
-    k: int | None,
-    vectors: bool,
-) -> Spectrum:
-    n = len(a)
-    laplacian = np.eye(n) - a
     if n == 0:
         empty = torch.empty(0, dtype=torch.float64)
         no_vectors = torch.empty(0, 0, dtype=torch.float64) if vectors else None
         return Spectrum(empty, no_vectors, True, float("nan"), "symmetric", 0.0)
-    # Rounding of A in its own dtype, not of this computation, is what blurs symmetry.
-    tolerance = 8 * precision * max(1.0, np.abs(a).max())
-    # The degrees of an exponential kernel can be too great for a number; then A goes as general.
-    usable = bool(np.isfinite(degree).all()) and bool((degree >= 0).all())
-    root = np.sqrt(np.where(degree > 0, degree, 1.0)) if usable else np.ones(n)
-    similar = root[:, None] * a / root
-    if np.abs(a - a.T).max() <= tolerance:
-        method = "symmetric"
-        values, columns = scipy.linalg.eigh(np.eye(n) - (a + a.T) / 2)
-    elif np.abs(similar - similar.T).max() <= tolerance * max(1.0, root.max() / root.min()):
-        method = "similar"
-        values, columns = scipy.linalg.eigh(np.eye(n) - (similar + similar.T) / 2)
-        columns = columns / root[:, None]
-        columns = columns / np.linalg.norm(columns, axis=0)
-    else:
-        method = "general"
-        values, columns = _general(laplacian, precision)
-    order = np.lexsort((values.imag, values.real))[:k]
-    lambda_max = float(values.real.max())
-    values, columns = values[order], columns[:, order]
-    error = np.linalg.norm(laplacian @ columns - columns * values, axis=0).max()
-    return Spectrum(
-        eigenvalues=torch.from_numpy(values.copy()),
-        eigenvectors=torch.from_numpy(columns.copy()) if vectors else None,
-        is_real=not np.iscomplexobj(values),
-        lambda_max=lambda_max,
-        method=method,
-        residual=float(error / max(1.0, np.linalg.norm(laplacian, 2))),
+    if (factors := factors_of(graph.a)) is not None:
+        return _of_factors(graph, factors, k, vectors)
+    wants_few = k is not None and k <= n // 4
+    if n <= SMALL or (n <= LARGEST_DENSE and not wants_few):
+        pairs = eigenpairs(graph.dense, graph.root, graph.precision)
+        return _spectrum(pairs, residual(graph.dense, pairs), k, vectors)
+    if graph.sparse is not None:
+        return _of_components(graph, k, vectors)
+    return _of_connected(graph, k, vectors)
+
+
+def _of_connected(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
+    """A few eigenvalues of a large graph."""
+    if k is None or k > graph.n // 4:
+        raise _too_large(graph.n, "all" if k is None else str(k))
+    pairs, lambda_max, uncertainty = krylov_pairs(graph, k)
+    product = _of_columns(graph, pairs.vectors)
+    error = np.linalg.norm(pairs.vectors - product - pairs.vectors * pairs.values, axis=0).max()
+    solver = "arnoldi" if pairs.method == "general" else "lanczos"
+    found = _spectrum(pairs, float(error), k, vectors, solver=solver)
+    return replace(found, lambda_max=lambda_max, lambda_max_error=uncertainty)
+
+
+def _of_columns(graph: OneGraph, vectors: Array) -> Array:
+    if not np.iscomplexobj(vectors):
+        return graph.apply(vectors)
+    return graph.apply(vectors.real) + 1j * graph.apply(vectors.imag)
+
+
+def _too_large(n: int, asked: str) -> ValueError:
+    gigabytes = 8 * n * n / 1e9
+    return ValueError(
+        f"{asked} eigenvalues of {n} nodes need the matrix, of {gigabytes:.1f} GB, and some "
+        f"{10 * n**3 / 1e12:.0f} Tflop; {LARGEST_DENSE} nodes is the most. Ask for the least few of "
+        f"them, spectrum(obj, k=16), or for their distribution, spectral_density(obj)."
     )
 
 
-def _general(
-    laplacian: np.ndarray[Any, Any], precision: float
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Eigenpairs of any matrix; real where no imaginary part exceeds its own uncertainty.
+def _of_components(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
+    """The union of the spectra of the connected components of a sparse A.
 
-    A relative perturbation ε of L moves an eigenvalue by up to ε ‖L‖ / |yᴴ x|, with unit left and
-    right eigenvectors y and x (Golub and Van Loan, §7.2.2).
+    One by one, for iterations from one start vector see one of the components' equal eigenvalues.
     """
-    values, left, right = scipy.linalg.eig(laplacian, left=True, right=True)
-    overlap = np.abs(np.sum(left.conj() * right, axis=0))
-    tiny = np.finfo(np.float64).tiny
-    size = np.linalg.norm(laplacian, 2)
-    # Near a defective eigenvalue the bound says nothing; a double one moves by √ε at most.
-    uncertainty = size * np.minimum(precision / np.maximum(overlap, tiny), np.sqrt(precision))
-    if np.all(np.abs(values.imag) <= uncertainty):
-        if np.all(values.imag == 0):
-            return values.real, right.real
-        # A pair of nearly equal real eigenvalues came out as a complex pair.
-        return values.real, np.where(values.imag < 0, right.imag, right.real)
-    return values, right
+    structure = structure_of_matrix(graph.sparse)
+    members = np.split(
+        np.argsort(structure.label, kind="stable"),
+        np.cumsum(np.bincount(structure.label, minlength=structure.components))[:-1],
+    )
+    if len(members) == 1:
+        return _of_connected(graph, k, vectors)
+    largest = max(map(len, members))
+    if k is None and largest > LARGEST_DENSE:
+        raise _too_large(graph.n, f"all (in components of up to {largest})")
+    if vectors and k is None and graph.n > LARGEST_DENSE:
+        raise _too_large(graph.n, "the vectors of all")
+    found = [
+        spectrum_of(graph.part(nodes), None if k is None else min(k, len(nodes)), vectors=vectors)
+        for nodes in members
+    ]
+    values = np.concatenate([one.eigenvalues.numpy() for one in found])
+    order = np.lexsort((values.imag, values.real))[:k]
+    columns = None
+    if vectors:
+        columns = np.zeros((graph.n, len(order)), dtype=values.dtype)
+        ends = np.cumsum([0, *(len(one.eigenvalues) for one in found)])
+        owner = np.searchsorted(ends, order, side="right") - 1
+        for place, (one, column) in enumerate(zip(owner, order - ends[owner], strict=True)):
+            columns[members[one], place] = found[one].eigenvectors[:, column].numpy()
+    return Spectrum(
+        eigenvalues=torch.from_numpy(values[order]),
+        eigenvectors=None if columns is None else torch.from_numpy(columns),
+        is_real=all(one.is_real for one in found),
+        lambda_max=max(one.lambda_max for one in found),
+        lambda_max_error=max(one.lambda_max_error for one in found),
+        method=max((one.method for one in found), key=_METHODS.index),
+        residual=max(one.residual for one in found),
+        indices=None if columns is None else torch.arange(len(order)),
+        solver="components",
+    )
+
+
+def _of_factors(graph: OneGraph, factors: Factors, k: int | None, vectors: bool) -> Spectrum:
+    """The eigenvalues that the factors span, and N − 2r times 1."""
+    pairs, error = factored_pairs(graph, factors, vectors=vectors)
+    rest = np.ones(graph.n - len(pairs.values), dtype=pairs.values.dtype)
+    values = np.concatenate([pairs.values, rest])
+    order = np.lexsort((values.imag, values.real))[:k]
+    place = np.flatnonzero(order < len(pairs.values))  # of those that have a vector
+    columns = pairs.vectors[:, order[place]] if vectors else None
+    return Spectrum(
+        eigenvalues=torch.from_numpy(values[order]),
+        eigenvectors=None if columns is None else torch.from_numpy(columns.copy()),
+        is_real=not np.iscomplexobj(values),
+        lambda_max=float(values.real.max()),
+        method=pairs.method,
+        residual=error,
+        indices=None if columns is None else torch.from_numpy(place),
+        solver="factored",
+    )
+
+
+def _spectrum(
+    pairs: Pairs,
+    error: float,
+    k: int | None,
+    vectors: bool,
+    solver: str = "dense",
+) -> Spectrum:
+    order = np.lexsort((pairs.values.imag, pairs.values.real))[:k]
+    columns = pairs.vectors[:, order]
+    return Spectrum(
+        eigenvalues=torch.from_numpy(pairs.values[order].copy()),
+        eigenvectors=torch.from_numpy(columns.copy()) if vectors else None,
+        is_real=not np.iscomplexobj(pairs.values),
+        lambda_max=float(pairs.values.real.max()),
+        method=pairs.method,
+        residual=error,
+        indices=torch.arange(len(order)) if vectors else None,
+        solver=solver,
+    )

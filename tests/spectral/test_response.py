@@ -50,7 +50,9 @@ def test_responses_of_the_rows_of_table_1():
 
 
 def test_the_filter_multiplies_an_eigenvector_by_its_response():
-    block = nonlocal_block("gsnl", 4, K=4, hidden_channels=3, norm="none").double()
+    block = nonlocal_block(
+        "gsnl", 4, K=4, hidden_channels=3, norm="none", representation="dense"
+    ).double()
     x = torch.randn(1, 4, 3, 5, dtype=torch.float64)
     found = spectrum((block, x), vectors=True)[0]
     a = block.affinity_of(x).to_dense()[0].detach()

@@ -1,0 +1,113 @@
+"""The operator of an :class:`~snl_graph.SNLConv` on an input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_geometric.utils import scatter
+
+from snl_graph.affinity import affinity
+from snl_graph.conv import SNLConv
+from snl_graph.conv.heads import split_heads
+from snl_graph.normalizations import Symmetric
+from snl_graph.operators import AffinityOperator, EdgeOperator
+
+
+def operators_of_layer(
+    conv: SNLConv,
+    x: Tensor,
+    edge_index: Tensor | None = None,
+    edge_weight: Tensor | None = None,
+    batch: Tensor | None = None,
+) -> AffinityOperator | list[AffinityOperator]:
+    """A of the layer, shape ([B,] [heads,] N, N); with ``batch`` a list of one A a graph.
+
+    Edges stay edges, and a layer without edges stays in the representation that it would use.
+
+    Args:
+        conv: The layer.
+        x: Features (N, F) or (B, N, F).
+        edge_index: As the layer takes it.
+        edge_weight: As the layer takes it.
+        batch: Graph of each node, shape (N,), sorted.
+
+    Raises:
+        ValueError: If x is a pair: a bipartite layer has no square A.
+    """
+    if not isinstance(x, Tensor):
+        raise ValueError(
+            "a layer between two sets of nodes has a rectangular A, which has no spectrum; pass "
+            "one tensor x (N, F)."
+        )
+    with torch.no_grad():
+        graphs = _node_ranges(batch, x.shape[-2])
+        if edge_index is None:
+            found = [_complete(conv, x[..., nodes, :]) for nodes in graphs]
+        else:
+            whole = _on_edges(conv, x, edge_index, edge_weight, batch)
+            found = [_part(whole, nodes) for nodes in graphs] if batch is not None else [whole]
+    return found if batch is not None else found[0]
+
+
+def _node_ranges(batch: Tensor | None, nodes: int) -> list[slice]:
+    if batch is None:
+        return [slice(0, nodes)]
+    ends = torch.bincount(batch).cumsum(0).tolist()
+    return [slice(first, last) for first, last in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _complete(conv: SNLConv, x: Tensor) -> AffinityOperator:
+    """A of all pairs of nodes, never written down."""
+    conv(x)  # the layer's own checks of its input
+    phi, psi = (x, x) if conv.phi is None else (conv.phi(x), conv.psi(x))
+    return affinity(
+        split_heads(phi, conv.heads),
+        split_heads(psi, conv.heads),
+        kernel=conv.kernel,
+        normalization=conv.normalization,
+    )
+
+
+def _on_edges(
+    conv: SNLConv,
+    x: Tensor,
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    batch: Tensor | None,
+) -> EdgeOperator:
+    """A from the entries that the layer reports at its edges."""
+    _, (edges, alpha) = conv(x, edge_index, edge_weight, batch, return_attention_weights=True)
+    if edges.layout == torch.strided:
+        source, target = edges if conv.flow == "source_to_target" else edges.flip(0)
+        entries = alpha.movedim(-1, -2) if conv.heads > 1 else alpha  # (*batch, E)
+    else:  # a sparse adjacency holds A_ij at [i, j]
+        held = edges.to_sparse_coo().coalesce()
+        (target, source), entries = held.indices(), held.values()
+    nodes = x.shape[-2]
+    pairs, place = torch.unique(target * nodes + source, return_inverse=True)
+    # The copies of an edge that is listed several times share its entry.
+    entries = scatter(entries, place, dim=-1, dim_size=len(pairs), reduce="sum")
+    is_symmetric = isinstance(conv.normalization, Symmetric)
+    if is_symmetric:
+        # The reverse of an edge weighs the same, and is listed only if the caller listed it.
+        reverse = pairs % nodes * nodes + pairs // nodes
+        is_missing = ~torch.isin(reverse, pairs)
+        pairs = torch.cat([pairs, reverse[is_missing]])
+        entries = torch.cat([entries, entries[..., is_missing]], dim=-1)
+    edge_index = torch.stack([pairs % nodes, pairs // nodes])
+    return EdgeOperator(edge_index, entries, (nodes, nodes), is_symmetric=is_symmetric)
+
+
+def _part(whole: EdgeOperator, nodes: slice) -> EdgeOperator:
+    """The edges among a range of nodes."""
+    inside = (whole.edge_index >= nodes.start) & (whole.edge_index < nodes.stop)
+    kept = inside.all(0)
+    count: Any = nodes.stop - nodes.start
+    return EdgeOperator(
+        whole.edge_index[:, kept] - nodes.start,
+        whole.weight[..., kept],
+        (count, count),
+        is_symmetric=whole.is_symmetric,
+    )
