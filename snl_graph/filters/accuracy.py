@@ -83,10 +83,9 @@ def approximation_error(filter: GraphFilter, points: int = 2001) -> Tensor:
         >>> bool((approximation_error(Bernstein(8)) < 1e-12).all())  # a polynomial is exact
         True
     """
-    lambdas = torch.linspace(0, BOUND, points, dtype=torch.float64)
     parameter = next(filter.parameters(), None)
-    if parameter is not None:
-        lambdas = lambdas.to(parameter.device)
+    device = torch.device("cpu") if parameter is None else parameter.device
+    lambdas = torch.linspace(0, BOUND, points, dtype=torch.float64, device=device)
     return (filter.response(lambdas) - approximate_response(filter, lambdas)).abs().amax(0)
 
 

@@ -11,7 +11,7 @@ from snl_graph.filters.accuracy import approximation_error
 from snl_graph.filters.base import GraphFilter
 from snl_graph.filters.options import require_steps
 
-MOST_STEPS = 200
+MOST_STEPS = 256
 """Where the search for enough steps ends."""
 
 
@@ -48,22 +48,35 @@ class Approximated(GraphFilter):
         self.order = self.applications_per_step * steps
 
     def _settle(self, steps: int | None, tolerance: float) -> None:
-        """Take ``steps``, or as many as leave an error of ``tolerance`` at most."""
+        """Take ``steps``; None takes enough for an error of ``tolerance`` at most, by bisection."""
         if steps is not None:
             self._set_steps(require_steps(steps, self.steps_name))
             return
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
-        for count in range(MOST_STEPS + 1):
-            self._set_steps(count)
-            error = float(approximation_error(self, points=401).max())
-            if error <= tolerance:
-                return
-        raise ValueError(
-            f"{MOST_STEPS} steps leave an error of {error:.1e}, above the tolerance of "
-            f"{tolerance:.1e}. Pass a smoother response, a greater tolerance, or "
-            f"{self.steps_name}=... yourself."
-        )
+        if self._error_of(1) <= tolerance:
+            least, enough = -1, 1
+        else:
+            least, enough = 1, 2
+            while (error := self._error_of(enough)) > tolerance:
+                if enough == MOST_STEPS:
+                    raise ValueError(
+                        f"{enough} steps leave an error of {error:.1e}, above the tolerance of "
+                        f"{tolerance:.1e}. Pass a smoother response, a greater tolerance, or "
+                        f"{self.steps_name}=... yourself."
+                    )
+                least, enough = enough, 2 * enough
+        while enough - least > 1:
+            middle = (least + enough) // 2
+            if self._error_of(middle) <= tolerance:
+                enough = middle
+            else:
+                least = middle
+        self._set_steps(enough)
+
+    def _error_of(self, steps: int) -> float:
+        self._set_steps(steps)
+        return float(approximation_error(self, points=401).max())
 
     def __repr__(self) -> str:
         """One line, for it stands in the one line of a layer."""

@@ -22,7 +22,7 @@ class Heat(ChebyshevSeries):
         K: Number of times, each a tap.
         times: The K times; 1, 2, 4, ... by default.
         learnable: Whether log τ is learned.
-        order: Degree of the Chebyshev series; None takes the least that meets ``tolerance``.
+        order: Degree of the Chebyshev series; None takes one that meets ``tolerance``.
         tolerance: Largest |g − ĝ| on 0 ≤ λ ≤ 2, at the start.
 
     Raises:

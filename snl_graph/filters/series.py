@@ -34,7 +34,7 @@ class ChebyshevSeries(Approximated):
         """c_tk, shape (order + 1, taps); differentiable in the filter's own parameters."""
         parameter = next(self.parameters(), None)
         dtype = torch.float64 if parameter is None else accumulation_dtype(parameter.dtype)
-        device = None if parameter is None else parameter.device
+        device = torch.device("cpu") if parameter is None else parameter.device
         count = 2 * (self.order + 1)
         angles = (torch.arange(count, dtype=dtype, device=device) + 0.5) * (math.pi / count)
         degrees = torch.arange(self.order + 1, dtype=dtype, device=device)
@@ -67,7 +67,7 @@ class ChebyshevApproximation(ChebyshevSeries):
 
     Args:
         filter: The filter; its parameters, if any, are learned through the series.
-        order: Degree of the series; None takes the least that meets ``tolerance``.
+        order: Degree of the series; None takes one that meets ``tolerance``.
         tolerance: Largest |g − ĝ| on 0 ≤ λ ≤ 2, at the start.
 
     Raises:

@@ -26,7 +26,7 @@ class MexicanHat(ChebyshevSeries):
             a high order: the low-pass filter becomes steep.
         scales: The K − 1 scales, in place of those.
         learnable: Whether log s is learned.
-        order: Degree of the Chebyshev series; None takes the least that meets ``tolerance``.
+        order: Degree of the Chebyshev series; None takes one that meets ``tolerance``.
         tolerance: Largest |g − ĝ| on 0 ≤ λ ≤ 2, at the start.
 
     Raises:
@@ -82,7 +82,7 @@ class Meyer(ChebyshevSeries):
 
     Args:
         K: Number of taps: the low-pass filter and K − 1 scales.
-        order: Degree of the Chebyshev series; None takes the least that meets ``tolerance``.
+        order: Degree of the Chebyshev series; None takes one that meets ``tolerance``.
         tolerance: Largest |g − ĝ| on 0 ≤ λ ≤ 2. The kernels have few derivatives, so that the error
             falls slowly: see ``docs/filters.md``.
 
