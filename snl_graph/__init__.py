@@ -13,7 +13,7 @@ from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
 from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
-from snl_graph.spectral import filter_response, spectrum
+from snl_graph.spectral import check_laplacian, filter_response, spectrum
 from snl_graph.transforms import ImageToGraph, to_feature_map, to_graph
 from snl_graph.version import __version__
 
@@ -23,6 +23,7 @@ __all__ = [
     "SNLConv",
     "__version__",
     "affinity",
+    "check_laplacian",
     "filter_response",
     "insert_block",
     "inserted_blocks",

@@ -67,6 +67,10 @@ def item(a: AffinityOperator, index: Index) -> AffinityOperator:
     Cost: none where the numbers are known to lie in batches, otherwise that of the whole batch an
     application.
     """
+    if isinstance(a, BalancedFactoredOperator):
+        m_hat = item(a.m_hat, index)
+        assert isinstance(m_hat, FactoredOperator)
+        return BalancedFactoredOperator(m_hat)
     for kind, attributes in _BATCHED.items():
         if isinstance(a, kind):
             chosen = copy.copy(a)
@@ -84,7 +88,6 @@ _BATCHED: dict[type[AffinityOperator], tuple[str, ...]] = {
     LogDenseOperator: ("logits", "_degree"),
     EdgeOperator: ("weight", "_degree"),
     LogEdgeOperator: ("logits", "_degree"),
-    BalancedFactoredOperator: ("phi", "psi", "m_hat", "root", "_degree"),
     FactoredOperator: ("phi", "psi", "_degree"),
     GridOperator: ("blocks", "_degree"),
     LogGridOperator: ("logits", "_degree"),

@@ -100,7 +100,7 @@ def _of_networkx(graph: Any) -> EdgeOperator:
     if len(graph) == 0:
         return _edges(torch.zeros(0), torch.zeros(0), torch.zeros(0), 0)
     try:
-        matrix = nx.to_scipy_sparse_array(graph, dtype=np.float64, format="coo")
+        matrix = nx.to_scipy_sparse_array(graph, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TypeError(
             f'the attribute "weight" of an edge is no number ({error}). Give every edge a number, '
@@ -112,7 +112,7 @@ def _of_networkx(graph: Any) -> EdgeOperator:
 
 def _of_scipy(matrix: Any) -> EdgeOperator:
     _require_square(matrix.shape)
-    entries = matrix.tocoo()
+    entries = matrix.tocsr().tocoo()  # entries listed twice are one weight, their sum
     row, column = (torch.from_numpy(np.asarray(index)) for index in (entries.row, entries.col))
     if np.iscomplexobj(entries.data):
         raise TypeError(f"weights are real numbers; this matrix holds {entries.dtype}.")
