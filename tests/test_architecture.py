@@ -14,8 +14,8 @@ LIBRARY = CHECKOUT / "snl_graph"
 LAYERS = [
     {"cli"},
     {"bench"},
-    {"plotting", "environment"},
-    {"spectral"},
+    {"plotting", "explorer", "environment"},
+    {"spectral", "attention"},
     {"insert", "transforms"},
     {"places"},
     {"conv"},
