@@ -19,8 +19,11 @@ from torch.utils.data import Dataset
 from models.data import digits
 
 DIGIT = 8
-WIDTH = 40
-"""Pixels: 24 empty columns between the digits, so only a field of 26 columns touches both."""
+GAP = 24
+"""Empty columns between the digits, so that only a field of 26 columns touches both."""
+
+WIDTH = DIGIT + GAP + DIGIT
+"""Pixels."""
 
 TRAIN_PAIRS = 2048
 TEST_PAIRS = 2000
@@ -28,9 +31,9 @@ SAME = 1
 """Class of a pair of one class; 0 is a pair of two classes."""
 
 
-def canvas(left: Tensor, right: Tensor) -> Tensor:
-    """Digits (..., 8, 8) at the ends of an empty canvas (..., 8, 40)."""
-    image = left.new_zeros(*left.shape[:-1], WIDTH)
+def canvas(left: Tensor, right: Tensor, gap: int = GAP) -> Tensor:
+    """Digits (..., 8, 8) at the ends of an empty canvas (..., 8, 16 + gap)."""
+    image = left.new_zeros(*left.shape[:-1], 2 * DIGIT + gap)
     image[..., :DIGIT] = left
     image[..., -DIGIT:] = right
     return image

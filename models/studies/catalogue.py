@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from models.studies.far_pairs import FAR_PAIR
 from models.studies.fashion import BLOCK_COUNT, CHANNELS, FASHION, STAGE
+from models.studies.graphs import GRAPH_STUDY
 from models.studies.study import Study
 
 STUDIES: dict[str, Study] = {
@@ -10,10 +12,14 @@ STUDIES: dict[str, Study] = {
     "channels": CHANNELS,
     "stage": STAGE,
     "blocks": BLOCK_COUNT,
+    "far_pair": FAR_PAIR,
+    "graphs": GRAPH_STUDY,
 }
 
 PLAN: list[tuple[str, int | None]] = [
     ("fashion", 3),
+    ("graphs", None),
+    ("far_pair", None),
     ("fashion", None),
     ("channels", None),
     ("stage", None),

@@ -72,7 +72,7 @@ FASHION = Study(
         | {f"{block}, zero-init": trial(block, zero_init=True) for block in ("nl", "snl")}
     },
     seeds=10,
-    reference="baseline",
+    references=("baseline",),
     # Table 4's PreResNet-56 on CIFAR-100; it has neither cc nor gsnl.
     paper=_paper({"": (75.33, 75.31, 75.83, 75.58, 75.75, 76.41)}),
     paper_label="Table 4, CIFAR-100, PreResNet-56",
@@ -88,7 +88,7 @@ CHANNELS = Study(
         for name, reduction in {"Cs = C": 1, "Cs = C/2": 2, "Cs = C/4": 4}.items()
     },
     seeds=5,
-    reference="baseline",
+    references=("baseline",),
     setting_label="channels",
     paper=_paper(
         {
@@ -109,7 +109,7 @@ STAGE = Study(
         for number, place in enumerate(STAGES, start=1)
     },
     seeds=5,
-    reference="baseline",
+    references=("baseline",),
     setting_label="stage",
     paper=_paper(
         {
@@ -130,7 +130,7 @@ BLOCK_COUNT = Study(
         for name, places in {"one block": (STAGES[1],), "three blocks": STAGES}.items()
     },
     seeds=5,
-    reference="baseline",
+    references=("baseline",),
     setting_label="blocks",
     paper=_paper(
         {

@@ -45,7 +45,7 @@ class Study:
             runs they have in common.
         trials: By setting, then by row.
         seeds: How many, from 0 on.
-        reference: Row that the others are compared with.
+        references: Rows that the others are compared with, seed by seed.
         setting_label: What a setting is; empty where there is one only.
         paper: Top-1 in the paper of (setting, row), in percent.
         paper_label: Which table of the paper, and on what.
@@ -56,7 +56,7 @@ class Study:
     results: str
     trials: Mapping[str, Mapping[str, Trial]]
     seeds: int
-    reference: str
+    references: tuple[str, ...]
     setting_label: str = ""
     paper: Mapping[tuple[str, str], float] = field(default_factory=dict)
     paper_label: str = ""
