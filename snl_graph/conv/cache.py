@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from snl_graph.conv.edges import Edges
-from snl_graph.conv.sparse import remembering
+from snl_graph.conv.lifetime import remembering
+from snl_graph.conv.normalized import Normalized
 from snl_graph.operators import AffinityOperator
 
 
@@ -15,11 +16,11 @@ class CachedAffinity:
     """A of the first graph that a layer saw.
 
     Attributes:
-        a: The operator, without a gradient.
+        normalized: The operator, without a gradient.
         num_edges: E of that graph.
     """
 
-    a: AffinityOperator
+    normalized: Normalized
     num_edges: int
 
     @staticmethod
@@ -35,19 +36,19 @@ class CachedAffinity:
                 "every call. Use cached=False, or edge_weight.detach()."
             )
         with remembering():
-            return CachedAffinity(make(), edges.edge_index.shape[1])
+            return CachedAffinity(Normalized(make(), is_kept=True), edges.edge_index.shape[1])
 
-    def checked(self, edges: Edges) -> AffinityOperator:
+    def checked(self, edges: Edges) -> Normalized:
         """A, for a graph of the same size.
 
         Raises:
             ValueError: If this graph has another number of nodes or edges.
         """
-        known = (*self.a.shape[-2:], self.num_edges)
+        known = (*self.normalized.a.shape[-2:], self.num_edges)
         came = (*edges.shape, edges.edge_index.shape[1])
         if known != came:
             raise ValueError(
                 f"cached=True keeps the first graph, of {known[0]} nodes and {known[2]} edges; "
                 f"this one has {came[0]} and {came[2]}. Use cached=False, or reset_parameters()."
             )
-        return self.a
+        return self.normalized

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
 
-from snl_graph.conv.routes import Messages, Route, Send
+from snl_graph.conv.fused import Structure
+from snl_graph.conv.messages import Messages, Send
+from snl_graph.conv.routes import Route
 from snl_graph.conv.sparse import SparseAdjacency, sparse_adjacency, sparse_values
 
 
@@ -37,7 +39,7 @@ def listed_edges(
     edge_index: Tensor,
     weight: Tensor | None,
     shape: tuple[int, int],
-    send: Send,
+    send: Send | None = None,
     *,
     is_reversed: bool,
 ) -> Edges:
@@ -47,15 +49,14 @@ def listed_edges(
         edge_index: The edges.
         weight: Their weights, or None.
         shape: (N targets, N' sources).
-        send: One round of messages.
+        send: One round of messages, if they shall be sent one by one; None takes the fused product.
         is_reversed: Whether messages flow from row 1 to row 0.
     """
     is_undirected = isinstance(edge_index, EdgeIndex) and edge_index.is_undirected
     plain = edge_index.as_tensor() if isinstance(edge_index, EdgeIndex) else edge_index
     plain = (plain.flip(0) if is_reversed else plain).to(torch.int64)
-    return Edges(
-        plain, weight, shape, Messages(send, plain, shape), is_undirected and weight is None
-    )
+    route = Structure(plain, shape) if send is None else Messages(send, plain, shape)
+    return Edges(plain, weight, shape, route, is_undirected and weight is None)
 
 
 def sparse_edges(adj_t: Tensor, send: Send | None = None) -> Edges:
@@ -63,12 +64,12 @@ def sparse_edges(adj_t: Tensor, send: Send | None = None) -> Edges:
 
     Args:
         adj_t: COO, CSR or CSC.
-        send: One round of messages, if they shall be sent one by one; None takes the fused product.
+        send: As for :func:`listed_edges`.
     """
     known = sparse_adjacency(adj_t)
     shape = (adj_t.shape[0], adj_t.shape[1])
-    edge_index = known.route.edge_index
-    route = known.route if send is None else Messages(send, edge_index, shape)
+    edge_index = known.structure.edge_index
+    route = known.structure if send is None else Messages(send, edge_index, shape)
     if adj_t.requires_grad:
         # The gradient of M̂ = (M + Mᵀ)/2 goes to both triangles, also where M is symmetric.
         return Edges(edge_index, sparse_values(adj_t), shape, route)

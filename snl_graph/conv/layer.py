@@ -29,7 +29,10 @@ from snl_graph.conv.inputs import (
     check_weight_values,
 )
 from snl_graph.conv.lambda_max import RescaledOperator
+from snl_graph.conv.listeners import needs_messages
+from snl_graph.conv.messages import Send
 from snl_graph.conv.nodes import Nodes, count_graphs
+from snl_graph.conv.normalized import Normalized
 from snl_graph.conv.options import (
     channel_pair,
     chebyshev_basis,
@@ -42,7 +45,6 @@ from snl_graph.conv.options import (
     make_filter,
     message_passing_options,
 )
-from snl_graph.conv.routes import routed
 from snl_graph.conv.sharded import ShardedNodes, check_sharded_call
 from snl_graph.conv.weights import given_affinity, learned_affinity
 from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial
@@ -230,6 +232,7 @@ class SNLConv(MessagePassing):
             return self._on_sharded_nodes(target, source, lambda_max)
 
         nodes = Nodes(batch, batch_size)
+        is_single = edge_index is not None and needs_messages(self, SNLConv)
         if edge_index is None:
             self._check_complete(edge_weight)
             if batch is not None:
@@ -237,10 +240,12 @@ class SNLConv(MessagePassing):
                 target = source = nodes.pack(target)
             a = product = self._complete_affinity(target, source, nodes)
         else:
-            edges = self._edges(edge_index, edge_weight, target, source)
-            a = self._edge_affinity(edges, target, source, nodes)
-            product = routed(a, edges.route)
-        ratio = self._ratio(a, lambda_max, target, nodes)
+            send = self._send if is_single else None
+            edges = self._edges(edge_index, edge_weight, target, source, send)
+            normalized = self._edge_affinity(edges, target, source, nodes)
+            a = normalized.a
+            product = normalized.product(edges.route)
+        ratio = self._ratio(a if is_single else product, lambda_max, target, nodes)
         out = self._filtered(product, ratio, target, source, nodes)
         return (out, self._attention(a, edge_index, nodes)) if return_attention_weights else out
 
@@ -293,7 +298,12 @@ class SNLConv(MessagePassing):
         return target, source
 
     def _edges(
-        self, edge_index: Tensor, edge_weight: Tensor | None, target: Tensor, source: Tensor
+        self,
+        edge_index: Tensor,
+        edge_weight: Tensor | None,
+        target: Tensor,
+        source: Tensor,
+        send: Send | None,
     ) -> Edges:
         """The caller's graph, in any of its forms, checked."""
         shape = (target.shape[-2], source.shape[-2])
@@ -303,10 +313,9 @@ class SNLConv(MessagePassing):
             if edge_weight is not None:
                 check_edge_weight(edge_weight, edge_index.shape[1], target)
                 self._check_weight_values(edge_weight, "edge_weight")
-            return listed_edges(edge_index, edge_weight, shape, self._send, is_reversed=is_reversed)
+            return listed_edges(edge_index, edge_weight, shape, send, is_reversed=is_reversed)
         check_sparse_call(edge_weight, is_reversed)
-        # An explainer masks single messages; the fused product has none.
-        edges = sparse_edges(edge_index, self._send if self.explain else None)
+        edges = sparse_edges(edge_index, send)
         assert edges.weight is not None
         self._check_weight_values(edges.weight, "the sparse adjacency")
         return edges
@@ -332,20 +341,19 @@ class SNLConv(MessagePassing):
 
     def _edge_affinity(
         self, edges: Edges, target: Tensor, source: Tensor, nodes: Nodes
-    ) -> AffinityOperator:
+    ) -> Normalized:
         """A on the caller's edges."""
         dtype = target.dtype
         if self.kernel is not None:
             phi, psi = self._embedded(self.kernel, target, source)
             m = learned_affinity(edges, self.kernel, phi, psi, nodes.node_set(), dtype)
-            return self.normalization(m).to(dtype)
+            return Normalized(self.normalization(m).to(dtype))
 
         def make() -> AffinityOperator:
             # Negative weights are refused where looking costs nothing; a negative degree is NaN.
             is_nonnegative = self.normalization.needs_nonnegative
-            return self.normalization(
-                given_affinity(edges, dtype, is_nonnegative=is_nonnegative)
-            ).to(dtype)
+            m = given_affinity(edges, dtype, is_nonnegative=is_nonnegative)
+            return self.normalization(m).to(dtype)
 
         if self.cached:
             if self._cached is None:
@@ -353,7 +361,7 @@ class SNLConv(MessagePassing):
             return self._cached.checked(edges)
         if edges.adjacency is not None:
             return edges.adjacency.remember(self.normalization, dtype, make)
-        return make()
+        return Normalized(make())
 
     def _complete_affinity(self, target: Tensor, source: Tensor, nodes: Nodes) -> AffinityOperator:
         """A on all pairs of nodes of each graph."""

@@ -1,10 +1,8 @@
-"""torch.sparse adjacency: its structure found once per tensor, and the fused sparse product."""
+"""torch.sparse adjacency: its structure, and what was made of it, found once per tensor."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -12,50 +10,15 @@ import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from snl_graph.conv.compressed import Compressed
+from snl_graph.conv.fused import Structure
+from snl_graph.conv.lifetime import remembering
+from snl_graph.conv.normalized import Normalized
 from snl_graph.normalizations import Normalization
 from snl_graph.operators import AffinityOperator
-from snl_graph.operators.diagonal import accumulation_dtype
 
 LAYOUTS = {torch.sparse_coo: "COO", torch.sparse_csr: "CSR", torch.sparse_csc: "CSC"}
 """Layouts that a layer takes."""
-
-
-@dataclass(frozen=True)
-class SparseRoute:
-    """Products with a sparse matrix whose values may change; see ``snl_graph.conv.routes.Route``.
-
-    Attributes:
-        edge_index: Shape (2, E) in the order of the values; row 0 = column j, row 1 = row i.
-        rows: Compressed row pointer, (N + 1,), and the place of each entry in row order, (E,).
-        columns: Compressed column pointer, (N' + 1,), and the place of each in column order, (E,).
-    """
-
-    edge_index: Tensor
-    rows: tuple[Tensor, Tensor]
-    columns: tuple[Tensor, Tensor]
-
-    @staticmethod
-    def of(edge_index: Tensor, shape: tuple[int, int]) -> SparseRoute:
-        """Route along edges (2, E) of a matrix (N, N')."""
-        return SparseRoute(
-            edge_index,
-            _compressed(edge_index[1], edge_index[0], shape[0]),
-            _compressed(edge_index[0], edge_index[1], shape[1]),
-        )
-
-    def to_targets(self, weight: Tensor, z: Tensor) -> Tensor:
-        return _batched_product(self.edge_index, *self.rows, *self.columns, weight, z)
-
-    def to_sources(self, weight: Tensor, z: Tensor) -> Tensor:
-        return _batched_product(self.edge_index.flip(0), *self.columns, *self.rows, weight, z)
-
-
-def _compressed(major: Tensor, minor: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    by_minor = minor.argsort(stable=True)
-    place = by_minor[major[by_minor].argsort(stable=True)]
-    pointer = torch.zeros(size + 1, dtype=torch.long, device=major.device)
-    pointer[1:] = torch.bincount(major, minlength=size).cumsum(0)
-    return pointer, place
 
 
 @dataclass
@@ -63,43 +26,33 @@ class SparseAdjacency:
     """What one sparse tensor is known to be, as long as it lives and does not change.
 
     Attributes:
-        route: Its structure.
+        structure: Where its entries are.
         values: Its values, (E,), without their gradient.
         is_symmetric: Whether it equals its transpose.
         version: Version of the tensor that all this was read from.
         normalized: The operator A that a normalisation made of it, by dtype.
     """
 
-    route: SparseRoute
+    structure: Structure
     values: Tensor
     is_symmetric: bool
     version: int | None
-    normalized: WeakKeyDictionary[Normalization, dict[torch.dtype, AffinityOperator]] = field(
+    normalized: WeakKeyDictionary[Normalization, dict[torch.dtype, Normalized]] = field(
         default_factory=WeakKeyDictionary
     )
 
     def remember(
         self, normalization: Normalization, dtype: torch.dtype, make: Callable[[], AffinityOperator]
-    ) -> AffinityOperator:
+    ) -> Normalized:
         """The operator that ``make`` makes, made once for each normalisation and dtype."""
         made = self.normalized.setdefault(normalization, {})
         if dtype not in made:
             with remembering():
-                made[dtype] = make()
+                made[dtype] = Normalized(make(), is_kept=True)
         return made[dtype]
 
 
 _known: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
-
-
-@contextmanager
-def remembering() -> Iterator[None]:
-    """A place to compute what outlives the call: without gradients, and outside inference mode.
-
-    Tensors of inference mode could not be saved for the backward pass of a later training step.
-    """
-    with torch.inference_mode(False), torch.no_grad():
-        yield
 
 
 def sparse_adjacency(adj_t: Tensor) -> SparseAdjacency:
@@ -116,16 +69,18 @@ def sparse_adjacency(adj_t: Tensor) -> SparseAdjacency:
         return known
     with remembering():
         edge_index, values = _entries(adj_t)
-        route = SparseRoute.of(edge_index, (adj_t.shape[0], adj_t.shape[1]))
+        (column, row), shape = edge_index, (adj_t.shape[0], adj_t.shape[1])
+        rows, columns = _sorted(row, column, shape), _sorted(column, row, shape[::-1])
         values = values.clone()  # those of the caller's tensor may change
-        known = SparseAdjacency(route, values, _is_symmetric(route, values), version)
+        structure = Structure(edge_index, shape, rows, columns)
+        known = SparseAdjacency(structure, values, _is_symmetric(rows, columns, values), version)
     if version is not None:
         _known[adj_t] = known
     return known
 
 
 def sparse_values(adj_t: Tensor) -> Tensor:
-    """Values (E,) in the order of ``sparse_adjacency(adj_t).route``, with their gradient."""
+    """Values (E,) in the order of ``sparse_adjacency(adj_t).structure``, with their gradient."""
     return (adj_t.coalesce() if adj_t.layout == torch.sparse_coo else adj_t).values()
 
 
@@ -146,112 +101,19 @@ def _expanded(pointer: Tensor) -> Tensor:
     return torch.arange(counts.numel(), device=pointer.device).repeat_interleave(counts)
 
 
-def _is_symmetric(route: SparseRoute, values: Tensor) -> bool:
-    (row_pointer, by_row), (column_pointer, by_column) = route.rows, route.columns
+def _sorted(major: Tensor, minor: Tensor, shape: tuple[int, int]) -> Compressed:
+    """The entries row by row, and within a row by column."""
+    by_minor = minor.argsort(stable=True)
+    matrix = Compressed.of(major[by_minor], minor[by_minor], shape)
+    assert matrix.place is not None
+    place = by_minor[matrix.place]
+    is_listed_so = torch.equal(place, torch.arange(place.shape[0], device=place.device))
+    return Compressed(matrix.pointer, matrix.index, None if is_listed_so else place)
+
+
+def _is_symmetric(rows: Compressed, columns: Compressed, values: Tensor) -> bool:
     return (
-        torch.equal(row_pointer, column_pointer)
-        and torch.equal(route.edge_index[0][by_row], route.edge_index[1][by_column])
-        and torch.equal(values[by_row], values[by_column])
+        torch.equal(rows.pointer, columns.pointer)
+        and torch.equal(rows.index, columns.index)
+        and torch.equal(rows.listed(values), columns.listed(values))
     )
-
-
-def _batched_product(
-    edge_index: Tensor,
-    row_pointer: Tensor,
-    by_row: Tensor,
-    column_pointer: Tensor,
-    by_column: Tensor,
-    weight: Tensor,
-    z: Tensor,
-) -> Tensor:
-    """The product for weights (*batch, E) and signals (*batch, N', C), broadcast."""
-    structure = (edge_index, row_pointer, by_row, column_pointer, by_column)
-    dtype = torch.promote_types(weight.dtype, z.dtype)
-    # The sparse product has no half precision on every device, and would sum in it.
-    weight, z = (tensor.to(accumulation_dtype(dtype)) for tensor in (weight, z))
-    if weight.dim() == 1:
-        flat = z.movedim(-2, 0).flatten(1)  # (N', batch · C): one product serves the whole batch
-        product = csr_product(*structure, weight, flat)
-        shape = (z.shape[:-2].numel(), z.shape[-1]) if z.dim() > 2 else (z.shape[-1],)
-        product = product.unflatten(1, shape)
-        return product.movedim(0, -2).reshape(*z.shape[:-2], -1, z.shape[-1]).to(dtype)
-    batch = torch.broadcast_shapes(weight.shape[:-1], z.shape[:-2])
-    weights = weight.expand(*batch, -1).flatten(0, -2)
-    signals = z.expand(*batch, -1, -1).flatten(0, -3)
-    products = [csr_product(*structure, w, s) for w, s in zip(weights, signals, strict=True)]
-    if not products:
-        return z.new_zeros(*batch, row_pointer.numel() - 1, z.shape[-1], dtype=dtype)
-    return torch.stack(products).unflatten(0, batch).to(dtype)
-
-
-@torch.library.custom_op("snl_graph::csr_product", mutates_args=())
-def csr_product(
-    edge_index: Tensor,
-    row_pointer: Tensor,
-    by_row: Tensor,
-    column_pointer: Tensor,
-    by_column: Tensor,
-    weight: Tensor,
-    z: Tensor,
-) -> Tensor:
-    """The sparse matrix with entry weight_e in row edge_index[1, e], column edge_index[0, e], by z.
-
-    Both compressed forms are passed, for the gradient is the product with the transpose. Plain
-    tensors in, a plain tensor out: a sparse tensor cannot enter a compiled program.
-
-    Args:
-        edge_index: Shape (2, E).
-        row_pointer: Compressed row pointer, (N + 1,).
-        by_row: Place of each entry in row order, (E,).
-        column_pointer: Compressed column pointer, (N' + 1,).
-        by_column: Place of each entry in column order, (E,).
-        weight: Shape (E,).
-        z: Shape (N', C), of the same dtype.
-
-    Returns:
-        Shape (N, C).
-
-    Cost: time O(E·C), memory O(N·C); the gradient of the weights takes O(E·C) memory.
-    """
-    shape = (row_pointer.numel() - 1, z.shape[0])
-    if weight.numel() == 0 or z.shape[1] == 0:
-        return z.new_zeros(shape[0], z.shape[1])
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support", category=UserWarning)
-        matrix = torch.sparse_csr_tensor(
-            row_pointer, edge_index[0][by_row], weight[by_row], shape, check_invariants=False
-        )
-    return torch.sparse.mm(matrix, z.contiguous())
-
-
-@csr_product.register_fake
-def _(
-    edge_index: Tensor,
-    row_pointer: Tensor,
-    by_row: Tensor,
-    column_pointer: Tensor,
-    by_column: Tensor,
-    weight: Tensor,
-    z: Tensor,
-) -> Tensor:
-    return z.new_empty(row_pointer.shape[0] - 1, z.shape[1])
-
-
-def _save(ctx, inputs: tuple[Tensor, ...], output: Tensor) -> None:  # type: ignore[no-untyped-def]
-    ctx.save_for_backward(*inputs)
-
-
-def _gradients(ctx, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[no-untyped-def]
-    edge_index, row_pointer, by_row, column_pointer, by_column, weight, z = ctx.saved_tensors
-    grad_weight = grad_z = None
-    if ctx.needs_input_grad[5]:
-        at_edges = grad.index_select(0, edge_index[1]) * z.index_select(0, edge_index[0])
-        grad_weight = at_edges.sum(-1)
-    if ctx.needs_input_grad[6]:
-        grad_z = csr_product(
-            edge_index.flip(0), column_pointer, by_column, row_pointer, by_row, weight, grad
-        )
-    return None, None, None, None, None, grad_weight, grad_z
-
-
-csr_product.register_autograd(_gradients, setup_context=_save)

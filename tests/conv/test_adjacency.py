@@ -9,8 +9,11 @@ from torch import Tensor
 from torch_geometric import EdgeIndex
 
 from snl_graph import SNLConv
-from snl_graph.conv import sparse
-from snl_graph.conv.sparse import SparseRoute, csr_product, sparse_adjacency
+from snl_graph.conv import compressed
+from snl_graph.conv.compressed import Compressed, csr_product, csr_sampled_product
+from snl_graph.conv.fused import FusedOperator, Structure
+from snl_graph.conv.sparse import sparse_adjacency
+from snl_graph.operators import EdgeOperator
 from tests import oracles
 from tests.conv.formulas import EDGES, NODES, UNDIRECTED, WEIGHTS, filtered, gradients
 from tests.tolerances import assert_equal
@@ -75,38 +78,55 @@ def test_values_of_a_sparse_adjacency_get_their_gradient(layout, graph, normaliz
     assert_equal(dense[edges[1], edges[0]], theirs)
 
 
-def test_second_derivatives_of_the_fused_product():
-    route = SparseRoute.of(EDGES, (NODES, NODES))
-    weight = (WEIGHTS + 0.5).requires_grad_()
+@pytest.mark.parametrize("is_mirrored", [True, False])
+@pytest.mark.parametrize("batch", [(), (2,)], ids=["E", "BE"])
+def test_second_derivatives_of_the_fused_product(batch, is_mirrored):
+    structure = Structure(EDGES, (NODES, NODES))
+    weight = (WEIGHTS + torch.rand(*batch, 9, dtype=torch.float64)).requires_grad_()
     z = torch.randn(2, NODES, 2, dtype=torch.float64, requires_grad=True)
-    for product in (route.to_targets, route.to_sources):
-        assert torch.autograd.gradcheck(product, (weight, z))
-        assert torch.autograd.gradgradcheck(product, (weight, z))
+
+    def product(weight, z):
+        edges = EdgeOperator(EDGES, weight, (NODES, NODES), is_mirrored=is_mirrored)
+        fused = FusedOperator(edges, structure)
+        return fused.apply(z) + 2 * fused.T.apply(z)
+
+    assert torch.autograd.gradcheck(product, (weight, z))
+    assert torch.autograd.gradgradcheck(product, (weight, z))
 
 
-def test_the_fused_product_is_a_well_behaved_operator():
-    route = SparseRoute.of(EDGES, (NODES, NODES))
-    z = torch.randn(NODES, 2, dtype=torch.float64, requires_grad=True)
-    arguments = (route.edge_index, *route.rows, *route.columns, WEIGHTS.clone().requires_grad_(), z)
-    torch.library.opcheck(csr_product, arguments)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_the_fused_products_are_well_behaved_operators(is_listed, dtype):
+    shape = (NODES + 1, NODES)
+    rows = Compressed.of(EDGES[1], EDGES[0], shape)
+    columns = Compressed.of(EDGES[0], EDGES[1], shape[::-1])
+    if is_listed:  # weights in row order
+        columns = Compressed(columns.pointer, columns.index, rows.place.argsort()[columns.place])
+        rows = Compressed(rows.pointer, rows.index)
+    structure = (rows.pointer, rows.index, rows.place)
+    structure += (columns.pointer, columns.index, columns.place)
+    weight = WEIGHTS.to(dtype, copy=True).requires_grad_()
+    y, z = (torch.randn(size, 2, dtype=dtype, requires_grad=True) for size in shape)
+    torch.library.opcheck(csr_product, (*structure, weight, z))
+    torch.library.opcheck(csr_sampled_product, (*structure, y, z))
 
 
 def test_a_sparse_adjacency_takes_the_fused_product_and_sends_no_messages(monkeypatch):
     layer = SNLConv(3, 2, 3)
-    monkeypatch.setattr(layer, "message", None)
+    monkeypatch.setattr(layer, "propagate", None)
     adj_t = matrix(EDGES, WEIGHTS.float(), "csr")
     assert layer(torch.randn(NODES, 3), adj_t).shape == (NODES, 2)
 
 
 def test_a_symmetric_adjacency_takes_one_product_a_power(monkeypatch):
     taken = []
-    product = sparse.csr_product
-    monkeypatch.setattr(sparse, "csr_product", lambda *a: taken.append(1) or product(*a))
+    product = compressed.csr_product
+    monkeypatch.setattr(compressed, "csr_product", lambda *a: taken.append(1) or product(*a))
     layer, x = SNLConv(3, 2, 3).double(), torch.randn(NODES, 3, dtype=torch.float64)
     layer(x, matrix(UNDIRECTED, SYMMETRIC, "csr"))
     assert len(taken) == 2
-    layer(x, matrix(EDGES, WEIGHTS, "csr"))
-    assert len(taken) == 2 + 4
+    layer(x, matrix(EDGES, WEIGHTS, "csr"))  # both directions are one matrix
+    assert len(taken) == 2 + 2
 
 
 class TestRemembering:

@@ -5,7 +5,8 @@ import torch
 
 from snl_graph import SNLConv
 from snl_graph.conv.attention import entries_at_edges
-from snl_graph.conv.routes import Messages, routed
+from snl_graph.conv.messages import Messages
+from snl_graph.conv.routes import routed
 from snl_graph.normalizations import Normalization
 from snl_graph.operators import EdgeOperator
 from tests import oracles

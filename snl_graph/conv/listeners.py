@@ -1,0 +1,38 @@
+"""Whether somebody needs single messages, which the fused product does not send."""
+
+from __future__ import annotations
+
+import torch
+from torch.autograd import forward_ad
+from torch_geometric.nn import MessagePassing
+
+_ROUNDS = ("propagate", "message", "aggregate")
+_METHODS = ("message", "aggregate", "update", "message_and_aggregate")
+
+
+def needs_messages(layer: MessagePassing, base: type[MessagePassing]) -> bool:
+    """Whether a layer must send its messages one by one.
+
+    So it is while it is explained (single messages are masked), for hooks on messages, for a
+    subclass that makes or sums them another way, for a program that is exported (which shall run
+    where this library is not), and for derivatives that the fused product does not have: forward
+    ones, and those of ``torch.func``.
+
+    Args:
+        layer: The layer.
+        base: The class whose messages the fused product sums.
+    """
+    if layer.explain or torch.compiler.is_exporting() or _is_transformed():
+        return True
+    hooks = (f"_{name}_forward{when}_hooks" for name in _ROUNDS for when in ("", "_pre"))
+    if any(getattr(layer, name) for name in hooks):
+        return True
+    return any(
+        name in vars(layer) or getattr(type(layer), name) is not getattr(base, name)
+        for name in _METHODS
+    )
+
+
+def _is_transformed() -> bool:
+    is_forward_mode = forward_ad._current_level >= 0
+    return is_forward_mode or torch._C._are_functorch_transforms_active()
