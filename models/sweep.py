@@ -6,6 +6,7 @@ stopped, on another machine too if the file is brought there. Several sweeps may
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -126,6 +127,8 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--processes", type=int, default=2, help="Runs at a time, a thread each.")
     parser.add_argument("--seeds", type=int | None, help="Only the first so many.")
     parser.add_argument("--retry", action="store_true", help="Make runs again that failed.")
+    # Stopped from outside is as good as Ctrl-C, which shells keep from what runs in the background.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with quiet(), errors_on_one_line(PROGRAM):
         chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))
         sweep(**chosen.as_dict())

@@ -146,8 +146,8 @@ GRAPH_STUDY = Study(
     budget=(
         f"Two layers with {HIDDEN} hidden channels, dropout {DROPOUT}, {EPOCHS} steps of Adam "
         f"({RATE}, weight decay {DECAY}) on the whole graph; labelled are 2 nodes of each class "
-        "(karate), 3 (Les Misérables), 4 (southern women) or 20 (block models: 400 nodes of average "
-        "degree 10, the named share of edges inside the classes), tested are all others. "
+        "(karate), 3 (Les Misérables), 4 (southern women) or 20 (block models: 400 nodes of "
+        "average degree 10, the named share of edges inside the classes), tested are all others. "
         "Labelled nodes, and block models, are drawn anew with each seed. The edges have "
         "no weights."
     ),

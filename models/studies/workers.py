@@ -27,6 +27,7 @@ PRELOADED = ["models.studies.catalogue"]
 def _run(run: Run, data: Path, sender: Connection) -> None:
     """In the process of a run: do it and send (outcome or error, processor seconds)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
     began = time.process_time()
     result: Outcome | str
