@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
+from snl_graph.filters.maps import JointMaps
 from snl_graph.operators import AffinityOperator
 
 
@@ -53,9 +54,21 @@ class GraphFilter(nn.Module, ABC):
         Args:
             a: The operator A.
             z: Signal at the targets, (*batch, N, C).
-            weights: The map Z ↦ Z W_t of each tap.
+            weights: The map Z ↦ Z W_t of each tap. :class:`~snl_graph.filters.maps.JointMaps` may
+                be taken before A is applied, where their images are narrower than Z.
             source: Signal at the sources; None means ``z``.
         """
+        if isinstance(weights, JointMaps) and source is None and weights.width < z.shape[-1]:
+            narrow = self._narrow(a, z, weights)
+            if narrow is not None:
+                return narrow
         signals = self.signals(a, z, source)
         terms = [weights[tap](signal) for tap, signal in zip(self.taps, signals, strict=True)]
         return sum(terms[1:], start=terms[0])
+
+    def _narrow(self, a: AffinityOperator, z: Tensor, weights: JointMaps) -> Tensor | None:
+        """F with A applied to the images Z W_t alone; None if that takes more products."""
+        if len(self.taps) > 1:
+            return None
+        image = weights[self.taps[0]](z)
+        return self.signals(a, image.to(z.dtype))[0].to(image.dtype)

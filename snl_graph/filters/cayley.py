@@ -70,7 +70,8 @@ class Cayley(Approximated):
         self.degree = require_taps(K) - 1
         self.applications_per_step = self.degree
         self.taps = tuple(range(2 * self.degree + 1))
-        self.zoom = Positive((zoom,), "the zoom", learnable=learnable)
+        # A constant has no zoom, and a parameter without a gradient stops data-parallel training.
+        self.zoom = Positive((zoom,), "the zoom", learnable=learnable and K > 1)
         self._settle(iterations, tolerance)
 
     def signals(self, a: AffinityOperator, z: Tensor, source: Tensor | None = None) -> list[Tensor]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from snl_graph.filters.base import GraphFilter
+from snl_graph.filters.maps import JointMaps
 from snl_graph.operators import AffinityOperator
 
 
@@ -26,7 +27,20 @@ class Basis(nn.Module, ABC):
         """P_k as functions of the eigenvalue λ of L = I − A, shape (len(lambdas), count)."""
 
 
-class Monomial(Basis):
+class NestedBasis(Basis):
+    """Polynomials whose sum can be nested, with one application of A for all signals together."""
+
+    @abstractmethod
+    def nested(self, a: AffinityOperator, signals: Sequence[Tensor | None]) -> Tensor:
+        """Σ_k P_k(A) b_k, shape (*batch, N, C), in len(signals) − 1 applications of A.
+
+        Args:
+            a: The operator A, square.
+            signals: b_k, (*batch, N, C); None is a zero, but for the last.
+        """
+
+
+class Monomial(NestedBasis):
     """P_k(A) = A^k, so P_k(λ) = (1 − λ)^k.
 
     Source: Zhu et al., Eq. 8 and 13.
@@ -41,6 +55,15 @@ class Monomial(Basis):
             power = a.apply(power)
             yield power
 
+    def nested(self, a: AffinityOperator, signals: Sequence[Tensor | None]) -> Tensor:
+        """Horner's rule: b_0 + A (b_1 + A (b_2 + ...))."""
+        *others, total = signals
+        assert total is not None
+        for signal in reversed(others):
+            total = a.apply(total)
+            total = total if signal is None else total + signal
+        return total
+
     def responses(self, lambdas: Tensor, count: int) -> Tensor:
         powers = [torch.ones_like(lambdas)]  # multiplied out: a complex 0**0 is NaN in torch
         for _ in range(1, count):
@@ -48,7 +71,7 @@ class Monomial(Basis):
         return torch.stack(powers, dim=1)
 
 
-class Chebyshev(Basis):
+class Chebyshev(NestedBasis):
     """P_k = T_k(L̃) with L̃ = 2 L / λ_max − I and L = I − A, so T_k(2 λ / λ_max − 1).
 
     Source: Zhu et al., Eq. 6. With the bound λ_max = 2 (the default), L̃ = −A exactly; a smaller
@@ -79,6 +102,29 @@ class Chebyshev(Basis):
         for _ in range(2, count):
             before, now = now, 2 * self._scaled_laplacian(a, now) - before
             yield now
+
+    def nested(self, a: AffinityOperator, signals: Sequence[Tensor | None]) -> Tensor:
+        """Clenshaw's recurrence: u_k = b_k + 2 L̃ u_{k+1} − u_{k+2}; the sum is b_0 + L̃ u_1 − u_2.
+
+        Source: Clenshaw, *A note on the summation of Chebyshev series* (1955).
+        """
+        *others, now = signals
+        after: Tensor | None = None
+        assert now is not None
+        for k, signal in reversed(list(enumerate(others))):
+            rest = signal if after is None else -after if signal is None else signal - after
+            now, after = self._plus_scaled_laplacian(rest, a, now, 2 if k else 1), now
+        return now
+
+    def _plus_scaled_laplacian(
+        self, total: Tensor | None, a: AffinityOperator, z: Tensor, factor: int
+    ) -> Tensor:
+        """total + factor · L̃ z."""
+        if total is None:
+            return factor * self._scaled_laplacian(a, z)
+        if not isinstance(self.lambda_max, Tensor) and self.lambda_max == 2:
+            return torch.sub(total, a.apply(z), alpha=factor)
+        return torch.add(total, self._scaled_laplacian(a, z), alpha=factor)
 
     def _scaled_laplacian(
         self, a: AffinityOperator, z: Tensor, source: Tensor | None = None
@@ -143,6 +189,10 @@ class Polynomial(GraphFilter):
                 raise ValueError(f"tap {name} has {len(coefficients)} coefficients; K is {K}.")
         self.basis = Monomial() if basis is None else basis
         self.coefficients = dict(taps)
+        self.has_free_taps = all(
+            row == tuple(float(k == other) for other in range(K)) and k == name
+            for k, (name, row) in enumerate(self.coefficients.items())
+        )
         self.taps = tuple(taps)
         self.order = K - 1
 
@@ -159,6 +209,17 @@ class Polynomial(GraphFilter):
             )
         terms = list(self.basis.terms(a, z, self.K, source))
         return [_combination(row, terms) for row in self.coefficients.values()]
+
+    def _narrow(self, a: AffinityOperator, z: Tensor, weights: JointMaps) -> Tensor | None:
+        columns = list(zip(*self.coefficients.values(), strict=True))  # by k
+        while columns and not any(columns[-1]):
+            columns.pop()
+        if not isinstance(self.basis, NestedBasis) or not columns:
+            return super()._narrow(a, z, weights)
+        images = weights.images(z)
+        parts = [images[tap].to(z.dtype) for tap in self.taps]
+        signals = [_combination(column, parts) if any(column) else None for column in columns]
+        return self.basis.nested(a, signals).to(images[self.taps[0]].dtype)
 
     def response(self, lambdas: Tensor) -> Tensor:
         rows = torch.tensor(

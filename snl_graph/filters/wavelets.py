@@ -18,7 +18,8 @@ class MexicanHat(ChebyshevSeries):
     """g_0(λ) = 1.2/e · exp(−(λ / 0.4 λ_1)⁴), g_t(λ) = s_t λ exp(−s_t λ) for t = 1 .. K−1.
 
     Source: Hammond, Vandergheynst, Gribonval (2011), with the constants of PyGSP. The scales lie
-    logarithmically between 2/λ_1 and 1/2.
+    logarithmically between 2/λ_1 and 1/2. Off the real axis the low-pass filter grows beyond bounds
+    (as exp(|λ / 0.4 λ_1|⁴) where |arg λ| = π/4): the products with A then follow its series, not it.
 
     Args:
         K: Number of taps: the low-pass filter and K − 1 scales.
@@ -64,7 +65,7 @@ class MexicanHat(ChebyshevSeries):
         self._settle(order, tolerance)
 
     def response(self, lambdas: Tensor) -> Tensor:
-        low = 1.2 / math.e * torch.exp(-((lambdas / (0.4 * self.lowest)) ** 4))
+        low = 1.2 / math.e * torch.exp(-(lambdas / (0.4 * self.lowest)).square().square())
         scaled = lambdas.unsqueeze(-1) * self.scales.like(lambdas)
         return torch.cat([low.unsqueeze(-1), scaled * torch.exp(-scaled)], dim=-1)
 
