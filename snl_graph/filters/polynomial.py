@@ -119,7 +119,7 @@ class Chebyshev(NestedBasis):
     def _plus_scaled_laplacian(
         self, total: Tensor | None, a: AffinityOperator, z: Tensor, factor: int
     ) -> Tensor:
-        """total + factor · L̃ z."""
+        """``total`` + factor · L̃ z."""
         if total is None:
             return factor * self._scaled_laplacian(a, z)
         if not isinstance(self.lambda_max, Tensor) and self.lambda_max == 2:

@@ -19,7 +19,7 @@ class MexicanHat(ChebyshevSeries):
 
     Source: Hammond, Vandergheynst, Gribonval (2011), with the constants of PyGSP. The scales lie
     logarithmically between 2/λ_1 and 1/2. Off the real axis the low-pass filter grows beyond bounds
-    (as exp(|λ / 0.4 λ_1|⁴) where |arg λ| = π/4): the products with A then follow its series, not it.
+    (as exp(|λ / 0.4 λ_1|⁴) at |arg λ| = π/4): products with A then follow its series, not it.
 
     Args:
         K: Number of taps: the low-pass filter and K − 1 scales.
