@@ -13,7 +13,14 @@ from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
 from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
-from snl_graph.spectral import check_laplacian, filter_response, spectrum
+from snl_graph.spectral import (
+    check_laplacian,
+    filter_response,
+    gft,
+    igft,
+    spectral_density,
+    spectrum,
+)
 from snl_graph.transforms import ImageToGraph, to_feature_map, to_graph
 from snl_graph.version import __version__
 
@@ -25,10 +32,13 @@ __all__ = [
     "affinity",
     "check_laplacian",
     "filter_response",
+    "gft",
+    "igft",
     "insert_block",
     "inserted_blocks",
     "nonlocal_block",
     "remove_blocks",
+    "spectral_density",
     "spectrum",
     "to_feature_map",
     "to_graph",

@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-
 from snl_graph.operators import AffinityOperator
 from snl_graph.spectral.components import structure_of
 from snl_graph.spectral.facts import Eigenvalues, asymmetry, eigenvalues_of, least_weight

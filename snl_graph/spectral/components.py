@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse.csgraph import breadth_first_order, connected_components
+import scipy.sparse
+from scipy.sparse.csgraph import connected_components
 
 from snl_graph.spectral.graph import Array, OneGraph
 
@@ -52,30 +53,24 @@ def structure_of(graph: OneGraph) -> Structure:
     """
     sparse = graph.sparse
     if sparse is None and graph.a.representation == "dense":
-        import scipy.sparse
-
         sparse = scipy.sparse.csr_array(graph.dense)
     return _by_products(graph) if sparse is None else structure_of_matrix(sparse)
 
 
 def structure_of_matrix(matrix: Any) -> Structure:
     """The structure of a sparse matrix (N, N); explicit zeros are no edges."""
-    n = matrix.shape[0]
     joined = abs(matrix) + abs(matrix.T)
     joined.eliminate_zeros()
-    joined = joined.tocsr()
     count, label = connected_components(joined, directed=False)
-    colour = np.ones(n)
+    # Two copies of the nodes, every edge from one copy to the other: an odd closed walk, and
+    # nothing else, leads from a node to its own copy.
+    cover = scipy.sparse.block_array([[None, joined], [joined, None]])
+    side, other = np.split(connected_components(cover, directed=False)[1], 2)
     _, first = np.unique(label, return_index=True)
-    sizes = np.bincount(label, minlength=count)
-    for start in first[sizes > 1]:
-        order, before = breadth_first_order(joined, start, directed=False)
-        for node in order[1:]:
-            colour[node] = -colour[before[node]]
-    row, column = joined.nonzero()
-    is_bipartite = np.ones(count, dtype=bool)
-    is_bipartite[label[row[colour[row] == colour[column]]]] = False
-    return Structure(label, colour, is_bipartite, np.diff(joined.indptr) == 0)
+    colour = np.where(side == side[first][label], 1.0, -1.0)
+    return Structure(
+        label, colour, side[first] != other[first], np.diff(joined.tocsr().indptr) == 0
+    )
 
 
 def _by_products(graph: OneGraph) -> Structure:
@@ -104,6 +99,8 @@ def _by_products(graph: OneGraph) -> Structure:
             layer = neighbours(layer) & ~seen
         label[seen] = len(is_bipartite)
         is_bipartite.append(
-            not any((neighbours(seen & like) & seen & like).any() for like in (colour > 0, colour < 0))
+            not any(
+                (neighbours(seen & like) & seen & like).any() for like in (colour > 0, colour < 0)
+            )
         )
     return Structure(label, colour, np.array(is_bipartite, dtype=bool), is_isolated)

@@ -38,9 +38,18 @@ def eigenpairs(a: Array, root: Array | None, precision: float) -> Pairs:
         return symmetric_pairs(a)
     if root is not None:
         similar = root[:, None] * a / root
-        if is_symmetric(similar, precision * max(1.0, root.max() / root.min())):
+        if is_symmetric(similar, precision * degree_blur(root)):
             return similar_pairs(symmetric_pairs(similar), root)
     return general_pairs(a, precision)
+
+
+def degree_blur(root: Array) -> float:
+    """By how much D^½ · D^-½ may enlarge the rounding of A, at most 64.
+
+    Degrees of an exponential kernel lie many powers of ten apart; with no limit every matrix would
+    pass for symmetric under them.
+    """
+    return float(np.clip(root.max() / root.min(), 1.0, 64.0))
 
 
 def is_symmetric(a: Array, precision: float) -> bool:

@@ -16,6 +16,7 @@ from snl_graph.operators import AffinityOperator, FactoredOperator, ScaledOperat
 from snl_graph.operators.factored import BalancedFactoredOperator
 from snl_graph.spectral.dense import (
     Pairs,
+    degree_blur,
     general_pairs,
     is_symmetric,
     laplacian_size,
@@ -119,9 +120,8 @@ def factored_pairs(graph: OneGraph, factors: Factors, *, vectors: bool) -> tuple
     """
     pairs, core = _reduced(factors, vectors, graph.precision)
     if pairs is None and (root := graph.root) is not None:
-        spread = max(1.0, float(root.max() / root.min()))
         balanced, balanced_core = _reduced(
-            factors.scaled(root, 1 / root), vectors, graph.precision * spread
+            factors.scaled(root, 1 / root), vectors, graph.precision * degree_blur(root)
         )
         if balanced is not None:
             if not vectors:

@@ -135,4 +135,3 @@ class _Item(AffinityOperator):
 
     def to_dense(self) -> Tensor:
         return self.whole.to_dense()[self.index]
-

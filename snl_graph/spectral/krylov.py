@@ -7,12 +7,13 @@ from collections.abc import Callable
 import numpy as np
 from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs, eigsh
 
-from snl_graph.spectral.dense import Pairs, similar_pairs
+from snl_graph.spectral.dense import Pairs, degree_blur, similar_pairs
 from snl_graph.spectral.graph import Array, OneGraph
 from snl_graph.spectral.lanczos import Product, start_vectors, upper_end
 
 RESTARTS = 100
 """Restarts of the Lanczos and Arnoldi iterations before they give up."""
+
 
 def krylov_pairs(graph: OneGraph, k: int) -> tuple[Pairs, float, float]:
     """The k eigenpairs of I − A of least real part; the greatest real part of all N and its error.
@@ -58,8 +59,7 @@ def balanced_product(graph: OneGraph) -> tuple[Product | None, str]:
             scale = root.reshape(-1, *[1] * (z.ndim - 1))
             return scale * graph.apply(z / scale)
 
-        spread = max(1.0, float(root.max() / root.min()))
-        if _is_symmetric(similar, graph.n, graph.precision * spread):
+        if _is_symmetric(similar, graph.n, graph.precision * degree_blur(root)):
             return similar, "similar"
     return None, "general"
 
@@ -104,9 +104,7 @@ def _largest(product: Product, n: int, k: int, tolerance: float) -> tuple[Array,
 
 
 def _arnoldi(graph: OneGraph, k: int, tolerance: float) -> tuple[Pairs, float, float]:
-    values, vectors = _solve(
-        eigs, lambda z: z + graph.apply(z), graph.n, k, tolerance, which="LR"
-    )
+    values, vectors = _solve(eigs, lambda z: z + graph.apply(z), graph.n, k, tolerance, which="LR")
     most, last = _solve(eigs, lambda z: z - graph.apply(z), graph.n, 1, tolerance, which="LR")
     product = graph.apply(last.real) + 1j * graph.apply(last.imag)
     error = float(np.linalg.norm(last - product - last * most))

@@ -36,14 +36,20 @@ class Ritz:
 def lanczos(product: Product, start: Array, steps: int) -> list[Ritz]:
     """Ritz values of L = I − A of a symmetric A, one set for each start vector.
 
-    Vectors are not orthogonalised anew: rounding then brings copies of Ritz values that have
-    converged, which share the weight among them (Parlett, *The Symmetric Eigenvalue Problem*,
-    §13.3; Greenbaum, Linear Algebra Appl. 113 (1989)).
-
     Args:
         product: A, of (N, P) signals.
         start: Start vectors, shape (N, P).
         steps: Products with A, each with P signals.
+    """
+    return ritz(*recurrence(product, start, steps))
+
+
+def recurrence(product: Product, start: Array, steps: int) -> tuple[Array, Array]:
+    """Diagonal and off-diagonal of the Ritz matrices of L = I − A, shape (P, m) both.
+
+    Vectors are not orthogonalised anew: rounding then brings copies of Ritz values that have
+    converged, which share the weight among them (Parlett, *The Symmetric Eigenvalue Problem*,
+    §13.3; Greenbaum, Linear Algebra Appl. 113 (1989)).
 
     Cost: ``steps`` products, memory of 4 signals (N, P).
     """
@@ -65,7 +71,12 @@ def lanczos(product: Product, start: Array, steps: int) -> list[Ritz]:
         before, vector = vector, rest / np.where(is_alive, beta, np.inf)
         if not is_alive.any():
             break
-    return [_ritz(d, o) for d, o in zip(np.array(diagonals).T, np.array(offs).T, strict=True)]
+    return np.array(diagonals).T, np.array(offs).T
+
+
+def ritz(diagonals: Array, offs: Array) -> list[Ritz]:
+    """Ritz values of tridiagonal matrices, shape (P, m) both."""
+    return [_ritz(d, o) for d, o in zip(diagonals, offs, strict=True)]
 
 
 def _ritz(diagonal: Array, off: Array) -> Ritz:
@@ -75,7 +86,9 @@ def _ritz(diagonal: Array, off: Array) -> Ritz:
     return Ritz(values, vectors[0] ** 2, np.abs(off[m - 1] * vectors[-1]))
 
 
-def upper_end(product: Product, n: int, *, steps: int = 100, probes: int = 2) -> tuple[float, float]:
+def upper_end(
+    product: Product, n: int, *, steps: int = 100, probes: int = 2
+) -> tuple[float, float]:
     """The largest eigenvalue of L = I − A of a symmetric A as far as found, and its error.
 
     Returns:
