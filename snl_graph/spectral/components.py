@@ -14,8 +14,9 @@ from snl_graph.spectral.graph import Array, OneGraph
 
 @dataclass(frozen=True)
 class Structure:
-    """What the places of the non-zero weights say, whatever their values; i and j are joined by
-    either of A_ij and A_ji.
+    """What the places of the non-zero weights say, whatever their values.
+
+    Two nodes are joined by either of A_ij and A_ji.
 
     Attributes:
         label: Component of each node, shape (N,), counted from 0.
@@ -61,16 +62,15 @@ def structure_of_matrix(matrix: Any) -> Structure:
     """The structure of a sparse matrix (N, N); explicit zeros are no edges."""
     joined = abs(matrix) + abs(matrix.T)
     joined.eliminate_zeros()
-    count, label = connected_components(joined, directed=False)
+    _, label = connected_components(joined, directed=False)
     # Two copies of the nodes, every edge from one copy to the other: an odd closed walk, and
     # nothing else, leads from a node to its own copy.
     cover = scipy.sparse.block_array([[None, joined], [joined, None]])
     side, other = np.split(connected_components(cover, directed=False)[1], 2)
     _, first = np.unique(label, return_index=True)
     colour = np.where(side == side[first][label], 1.0, -1.0)
-    return Structure(
-        label, colour, side[first] != other[first], np.diff(joined.tocsr().indptr) == 0
-    )
+    is_isolated = np.diff(joined.tocsr().indptr) == 0
+    return Structure(label, colour, side[first] != other[first], is_isolated)
 
 
 def _by_products(graph: OneGraph) -> Structure:
@@ -98,9 +98,6 @@ def _by_products(graph: OneGraph) -> Structure:
             sign = -sign
             layer = neighbours(layer) & ~seen
         label[seen] = len(is_bipartite)
-        is_bipartite.append(
-            not any(
-                (neighbours(seen & like) & seen & like).any() for like in (colour > 0, colour < 0)
-            )
-        )
+        sides = (seen & (colour > 0), seen & (colour < 0))
+        is_bipartite.append(not any((neighbours(side) & side).any() for side in sides))
     return Structure(label, colour, np.array(is_bipartite, dtype=bool), is_isolated)

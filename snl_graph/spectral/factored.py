@@ -70,7 +70,7 @@ class Factors:
             rows = slice(first, first + ROWS)
             block = np.hstack([self.x[rows], self.y[rows]])
             require_finite(block)
-            triangle = np.linalg.qr(np.vstack([triangle, block]), mode="r")
+            triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
         return self._core(triangle)
 
     def core_and_basis(self) -> tuple[Array, Array]:

@@ -104,9 +104,9 @@ class OneGraph:
             ValueError: If the product is not finite.
         """
         if self.sparse is not None:
-            return self.sparse @ z  # type: ignore[no-any-return]
+            return self.sparse @ z
         if isinstance(self.a, DenseOperator):
-            return self.dense @ z  # type: ignore[no-any-return]
+            return self.dense @ z
         columns = torch.from_numpy(np.ascontiguousarray(z.reshape(self.n, -1)))
         with torch.no_grad():
             product = self.a.apply(columns.to(self.a.device, self.a.dtype))
@@ -119,9 +119,9 @@ class OneGraph:
         if self.is_symmetric:
             return self.apply(z)
         if self.sparse is not None:
-            return self.sparse.T @ z  # type: ignore[no-any-return]
+            return self.sparse.T @ z
         if isinstance(self.a, DenseOperator):
-            return self.dense.T @ z  # type: ignore[no-any-return]
+            return self.dense.T @ z
         return OneGraph(self.a.T).apply(z)
 
 

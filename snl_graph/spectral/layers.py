@@ -61,7 +61,9 @@ def _node_ranges(batch: Tensor | None, nodes: int) -> list[slice]:
 def _complete(conv: SNLConv, x: Tensor) -> AffinityOperator:
     """A of all pairs of nodes, never written down."""
     conv(x)  # the layer's own checks of its input
-    phi, psi = (x, x) if conv.phi is None else (conv.phi(x), conv.psi(x))
+    assert conv.kernel is not None
+    phi = x if conv.phi is None else conv.phi(x)
+    psi = x if conv.psi is None else conv.psi(x)
     return affinity(
         split_heads(phi, conv.heads),
         split_heads(psi, conv.heads),

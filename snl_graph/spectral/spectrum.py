@@ -147,8 +147,8 @@ def _too_large(n: int, asked: str) -> ValueError:
     gigabytes = 8 * n * n / 1e9
     return ValueError(
         f"{asked} eigenvalues of {n} nodes need the matrix, of {gigabytes:.1f} GB, and some "
-        f"{10 * n**3 / 1e12:.0f} Tflop; {LARGEST_DENSE} nodes is the most. Ask for the least few of "
-        f"them, spectrum(obj, k=16), or for their distribution, spectral_density(obj)."
+        f"{10 * n**3 / 1e12:.0f} Tflop; {LARGEST_DENSE} nodes is the most. Ask for the least few "
+        f"of them, spectrum(obj, k=16), or for their distribution, spectral_density(obj)."
     )
 
 
