@@ -21,6 +21,7 @@ from torch.distributed.tensor.debug import CommDebugMode
 
 import snl_graph
 from snl_graph import nonlocal_block
+from snl_graph.filters import Heat
 from tests.distributed.processes import Processes
 from tests.tolerances import assert_equal
 
@@ -74,6 +75,8 @@ def check_against_one_process(
         ({"name": "a2", "norm": "none", "activation": "relu", "depth": 2}, (3, 2, 2), 2),
         ({"name": "cgnl", "groups": 2}, (5, 3), 2),
         ({"name": "nl", "kernel": "signed_dot", "normalization": "none"}, (5, 3), 2),
+        ({"name": "gsnl", "filter": "cayley", "depth": 2}, (5, 3), 2),
+        ({"name": "gsnl", "filter": Heat(2, learnable=True)}, (5, 3), 2),
     ],
     ids=lambda value: value["name"] if isinstance(value, dict) else None,
 )
