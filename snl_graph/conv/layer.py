@@ -48,6 +48,7 @@ from snl_graph.conv.options import (
 from snl_graph.conv.sharded import ShardedNodes, check_sharded_call
 from snl_graph.conv.weights import given_affinity, learned_affinity
 from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial
+from snl_graph.filters.maps import JointMaps
 from snl_graph.kernels import Kernel, as_kernel
 from snl_graph.normalizations import Normalization, Symmetric, as_normalization
 from snl_graph.operators import AffinityOperator
@@ -434,13 +435,18 @@ class SNLConv(MessagePassing):
         if ratio is not None:
             a = RescaledOperator(a, ratio)
 
-        def mapped(lin: nn.Module) -> Callable[[Tensor], Tensor]:
-            return lambda signal: lin(nodes.unpack(join_heads(signal, self.heads)))
-
-        lins = zip(self.filter.taps, self.lins.children(), strict=True)
-        maps = {tap: mapped(lin) for tap, lin in lins}
+        lins = dict(zip(self.filter.taps, self.lins.children(), strict=True))
         z_source = None if source is target else split_heads(source, self.heads)
-        out = self.filter(a, split_heads(target, self.heads), maps, source=z_source)
+        if self.heads == 1 and z_source is None and self.out_channels < target.shape[-1]:
+            # The maps act on channels, so they may be taken before A, of the nodes as they are.
+            out = nodes.unpack(self.filter(a, target, JointMaps(lins, self.out_channels)))
+        else:
+
+            def mapped(lin: nn.Module) -> Callable[[Tensor], Tensor]:
+                return lambda signal: lin(nodes.unpack(join_heads(signal, self.heads)))
+
+            maps = {tap: mapped(lin) for tap, lin in lins.items()}
+            out = self.filter(a, split_heads(target, self.heads), maps, source=z_source)
         return out if self.bias is None else out + self.bias
 
     def _send(self, edge_index: Tensor, weight: Tensor, z: Tensor, size: tuple[int, int]) -> Tensor:
