@@ -31,6 +31,10 @@ DENSE_UP_TO = 2**22
 """Pairs of nodes from which on matrices are not written down: 16 MiB each in float32."""
 
 
+MATRIX_CREDIT = 4096
+"""What the fewer calls of the dense form are worth, in entries of a matrix: small maps take it."""
+
+
 def streaming_cost(width: int, applications: int, *, is_symmetric: bool) -> tuple[float, float]:
     """Cost of a pair in the streaming and in the dense form, in ns: see ``docs/operator.md``.
 
@@ -56,7 +60,8 @@ def choose(
 
     - Full mask and inner-product kernel: p applications of the factored form cost 4·N·r·C·p (twice
       that when symmetrised), those of the dense form 2·N²·r to write A down and 2·N²·C·p to apply
-      it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)).
+      it. With C = r the factored form is cheaper from N = 2·p·r/(p + 1) on (4·p·r/(p + 1)). It
+      takes more calls, which on maps up to some 8×8 cost more (``MATRIX_CREDIT``).
     - Criss-cross mask: ``grid`` when its ΣS weights a node (S: the lengths of the axes) and
       ``LINES_COST`` more are fewer than 2·N, for an entry of a matrix has its mask to be written
       down too: from 12×12 on.
@@ -101,5 +106,5 @@ def choose(
     if not has_factors:
         return "dense"
     factored_cost = (2 if is_symmetric else 1) * (targets + sources) * width * applications
-    dense_cost = targets * sources * (1 + applications)
+    dense_cost = targets * sources * (1 + applications) - MATRIX_CREDIT
     return "factored" if factored_cost <= dense_cost else "dense"

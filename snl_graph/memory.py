@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -49,7 +50,7 @@ def _limit_of_container() -> int | None:
 
 
 def require_room_for_matrices(
-    features: Tensor, shape: Sequence[int], *, matrices: int, instead: str
+    features: Tensor, shape: Sequence[int], matrices: int, instead: Callable[[], str]
 ) -> None:
     """Raise a ``ValueError`` if dense matrices of that shape cannot fit into memory.
 
@@ -60,13 +61,11 @@ def require_room_for_matrices(
         features: What the matrices are computed from.
         shape: Shape of one matrix, (*batch, N, N').
         matrices: How many of them there are at once, at least.
-        instead: What the caller can do.
+        instead: Says what the caller can do.
     """
     if torch.compiler.is_compiling() or type(features) not in (Tensor, Parameter):
         return
-    entries = 1
-    for length in shape:
-        entries *= length
+    entries = math.prod(shape)
     itemsize = max(features.element_size(), 4)  # written down in float32 at least
     needed = matrices * entries * itemsize
     if needed < _WORTH_ASKING:
@@ -77,7 +76,7 @@ def require_room_for_matrices(
         raise ValueError(
             f'representation "dense" needs at least {gibibytes(needed)} for {matrices} '
             f"{'matrix' if matrices == 1 else 'matrices'} of {one}, but {features.device} has "
-            f"{gibibytes(free)}. {instead}"
+            f"{gibibytes(free)}. {instead()}"
         )
 
 

@@ -277,6 +277,12 @@ def require_room_for_dense(pairs: Pairs, *, needs_square: bool) -> None:
     its transpose and half of that. Looks at shapes only.
     """
     shape = (*pairs.phi.shape[:-1], pairs.psi.shape[-2])
+    matrices = 3 if needs_square else 1
+    require_room_for_matrices(pairs.phi, shape, matrices, lambda: _instead_of_dense(pairs))
+
+
+def _instead_of_dense(pairs: Pairs) -> str:
+    """What a caller whose matrices do not fit can do."""
     others = [
         name
         for name in pairs.kernel.representations
@@ -284,13 +290,12 @@ def require_room_for_dense(pairs: Pairs, *, needs_square: bool) -> None:
         and name != "dense"
         and not (name == "edges" and pairs.mask.is_full)  # which holds more than the matrix
     ]
-    instead = (
-        f"Use representation {_quoted(others)}."
-        if others
-        else 'Join fewer pairs, with a mask such as "window:R", or use a kernel that has '
+    if others:
+        return f"Use representation {_quoted(others)}."
+    return (
+        'Join fewer pairs, with a mask such as "window:R", or use a kernel that has '
         'representation "factored" or "streaming".'
     )
-    require_room_for_matrices(pairs.phi, shape, matrices=3 if needs_square else 1, instead=instead)
 
 
 def _quoted(names: Iterable[str]) -> str:

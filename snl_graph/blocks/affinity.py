@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from snl_graph.affinity import assemble, check_pieces
 from snl_graph.blocks.arrangements import Arrangement, Positions, PositionsTimesChannels
-from snl_graph.blocks.linear import NodeLinear
+from snl_graph.blocks.linear import NodeLinear, projected
 from snl_graph.blocks.pooling import Subsampling
 from snl_graph.grids import Size
 from snl_graph.kernels import Kernel, NodeSet
@@ -78,9 +78,21 @@ class FeatureAffinity(nn.Module):
         self.kernel = pieces.kernel
         self.pieces = pieces
 
+    def embed(self, nodes: Tensor, *others: nn.Module) -> list[Tensor]:
+        """Φ and Ψ of X, and what other maps make of it, with one backward pass for all of them.
+
+        Args:
+            nodes: X, shape (B, N, C).
+            others: Maps of X beside those of the kernel.
+        """
+        if self.phi is None or self.psi is None:
+            return [nodes, nodes, *projected(nodes, others)]
+        return list(projected(nodes, (self.phi, self.psi, *others)))
+
     def forward(
         self,
-        nodes: Tensor,
+        phi: Tensor,
+        psi: Tensor,
         size: Size,
         valid: Tensor | None = None,
         *,
@@ -91,7 +103,8 @@ class FeatureAffinity(nn.Module):
         """A of the features.
 
         Args:
-            nodes: X, shape (B, N, C).
+            phi: Φ, shape (B, N, C_s).
+            psi: Ψ, shape (B, N, C_s).
             size: Spatial size of the N positions.
             valid: Shape (B, N), bool: real positions.
             mask: Joined pairs of a graph, in place of the mask of the pieces.
@@ -101,8 +114,6 @@ class FeatureAffinity(nn.Module):
         pieces, arrangement = self.pieces, self.pieces.arrangement
         if mask is not None:
             _check_graph(pieces, mask)
-        phi = nodes if self.phi is None else self.phi(nodes)
-        psi = nodes if self.psi is None else self.psi(nodes)
         width = phi.shape[-1]
         source_valid = None if valid is None else pieces.subsampling.pool_valid(valid, size)
         psi = pieces.subsampling.pool(psi, size, valid)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -12,15 +11,16 @@ from torch_geometric.data import Data
 
 from snl_graph import checks
 from snl_graph.blocks.affinity import FeatureAffinity
+from snl_graph.blocks.fused import fused_filter
 from snl_graph.blocks.graphs import graph_map
-from snl_graph.blocks.linear import NodeLinear
+from snl_graph.blocks.linear import NodeLinear, combined, projected
 from snl_graph.blocks.sharded import on_shards, position_shards
 from snl_graph.filters import GraphFilter
 from snl_graph.grids import Size, flatten, flattened, require_positions, unflatten
 from snl_graph.kernels import NodeSet, ShardedNodeSet
 from snl_graph.masks import Mask
 from snl_graph.operators import AffinityOperator
-from snl_graph.sharding import is_distributed, require_distributed
+from snl_graph.sharding import NodeShards, is_distributed, require_distributed
 
 
 class SpectralUnit(nn.Module):
@@ -56,22 +56,46 @@ class SpectralUnit(nn.Module):
         self,
         affinity: FeatureAffinity,
         a: AffinityOperator,
-        nodes: Tensor,
+        z: Tensor,
         size: Size,
         valid: Tensor | None,
     ) -> Tensor:
-        """F before the normalisation layer, (B, N, C) → (B, N, C)."""
+        """F before the normalisation layer, of Z: (B, N, C_s) → (B, N, C)."""
         arrangement, subsampling = affinity.pieces.arrangement, affinity.pieces.subsampling
-        z = nodes if self.g is None else self.g(nodes)
         source = None
         if not subsampling.is_identity:
             source = arrangement.arrange(subsampling.pool(z, size, valid))
+        signals = self.filter.signals(a, arrangement.arrange(z), source)
+        restored = [arrangement.restore(signal, z.shape[-2]) for signal in signals]
+        return combined(restored, self.taps)
 
-        def after_restoring(weight: nn.Module) -> Callable[[Tensor], Tensor]:
-            return lambda signal: weight(arrangement.restore(signal, nodes.shape[-2]))
+    def fused(self, affinity: FeatureAffinity, nodes: Tensor, size: Size) -> Tensor | None:
+        """F of X as one function, (B, N, C), or None where the pieces have to be asked."""
+        maps = (affinity.phi, affinity.psi, self.g, *self.w.values())
+        return fused_filter(nodes, size, affinity, self.filter, maps)
 
-        weights = {int(tap): after_restoring(weight) for tap, weight in self.w.items()}
-        return self.filter(a, arrangement.arrange(z), weights, source)
+    def added(
+        self,
+        x: Tensor,
+        f: Tensor,
+        size: Size,
+        valid: Tensor | None = None,
+        shards: NodeShards | None = None,
+    ) -> Tensor:
+        """X plus the normalised F, a map (B, C, *spatial)."""
+        f = unflatten(f, size)
+        f = self.bn(f) if valid is None and shards is None else self.bn(f, valid, shards)
+        return x + self.activation(f)
+
+    @property
+    def projections(self) -> list[nn.Module]:
+        """The map X ↦ Z, or none where Z = X."""
+        return [] if self.g is None else [self.g]
+
+    @property
+    def taps(self) -> list[nn.Module]:
+        """The maps Z ↦ Z W_t, in the order of the filter's taps."""
+        return list(self.w.values())
 
 
 class NonlocalBlock(nn.Module):
@@ -106,7 +130,7 @@ class NonlocalBlock(nn.Module):
 
     @property
     def _first_weight(self) -> NodeLinear:
-        return cast(NodeLinear, next(iter(self._units[0].w.values())))
+        return cast(NodeLinear, next(iter(cast(SpectralUnit, self.units[0]).w.values())))
 
     @property
     def _units(self) -> list[SpectralUnit]:
@@ -166,17 +190,31 @@ class NonlocalBlock(nn.Module):
     ) -> Tensor:
         is_valid = None if valid is None else valid.flatten(1)
         shards = node_set.shards if isinstance(node_set, ShardedNodeSet) else None
+        units = self._units
+        is_plain = len(units) == 1 and valid is None and mask is None and node_set is None
         for _ in range(self.recurrence):
             nodes, size = _nodes(x)
+            f = units[0].fused(self.affinity, nodes, size) if is_plain else None
+            if f is not None:
+                x = units[0].added(x, f, size)
+                continue
+            phi, psi, *z = self.affinity.embed(nodes, *units[0].projections)
             a = self.affinity(
-                nodes, size, is_valid, mask=mask, node_set=node_set, applications=self._order
+                phi,
+                psi,
+                size,
+                is_valid,
+                mask=mask,
+                node_set=node_set,
+                applications=sum(unit.filter.order for unit in units),
             )
-            for number, unit in enumerate(self._units):
+            for number, unit in enumerate(units):
                 if number:
                     nodes, _ = _nodes(x)
-                f = unflatten(unit.filtered(self.affinity, a, nodes, size, is_valid), size)
-                f = unit.bn(f) if valid is None and shards is None else unit.bn(f, valid, shards)
-                x = x + unit.activation(f)
+                    z = list(projected(nodes, unit.projections))
+                signal = z[0] if z else nodes
+                f = unit.filtered(self.affinity, a, signal, size, is_valid)
+                x = unit.added(x, f, size, valid, shards)
         return x
 
     def affinity_of(self, x: Tensor, valid: Tensor | None = None) -> AffinityOperator:
@@ -205,12 +243,9 @@ class NonlocalBlock(nn.Module):
             )
         nodes, size = flatten(x)
         is_valid = None if valid is None else valid.flatten(1)
-        return self.affinity(nodes, size, is_valid, applications=self._order)
-
-    @property
-    def _order(self) -> int:
-        """How often one A is applied."""
-        return sum(unit.filter.order for unit in self._units)
+        phi, psi = self.affinity.embed(nodes)
+        applications = sum(unit.filter.order for unit in self._units)
+        return self.affinity(phi, psi, size, is_valid, applications=applications)
 
     def _check(self, x: Tensor, valid: Tensor | None) -> None:
         if not isinstance(x, Tensor):
@@ -221,12 +256,13 @@ class NonlocalBlock(nn.Module):
                 f"{tuple(x.shape)}. A single image needs a batch axis: x.unsqueeze(0)."
             )
         require_positions(x)
-        if x.shape[1] != self.channels:
+        first = self._first_weight
+        if x.shape[1] != first.out_features:
             raise ValueError(
-                f"this block takes {self.channels} channels, got x of shape {tuple(x.shape)} with "
-                f"{x.shape[1]}. Channels are axis 1."
+                f"this block takes {first.out_features} channels, got x of shape "
+                f"{tuple(x.shape)} with {x.shape[1]}. Channels are axis 1."
             )
-        weight = self._first_weight.weight
+        weight = first.weight
         require_distributed(x, "x", weight, 2)
         if not x.is_floating_point():
             raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")

@@ -1,9 +1,16 @@
-"""The 1×1 convolution as a map of node signals."""
+"""The 1×1 convolution as a map of node signals: alone, several of one signal, a sum of several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeGuard
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+
+from snl_graph.blocks.products import FanIn, FanOut
+from snl_graph.operators.eager import is_eager, is_rounded_to_half
 
 
 class NodeLinear(nn.Linear):
@@ -26,3 +33,57 @@ class NodeLinear(nn.Linear):
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}"
+
+
+def projected(nodes: Tensor, maps: Sequence[nn.Module]) -> Sequence[Tensor]:
+    """Z W_i for every map, in the memory layout of Z: one function with one backward pass.
+
+    Args:
+        nodes: Z, shape (B, N, in).
+        maps: The maps, each (B, N, in) → (B, N, out_i).
+    """
+    if maps and are_plain(maps, nodes):
+        return FanOut.apply(nodes, *(map.weight for map in maps))
+    return [map(nodes) for map in maps]
+
+
+def combined(signals: Sequence[Tensor], maps: Sequence[nn.Module]) -> Tensor:
+    """Σ_i Z_i W_i, in the memory layout of Z_0: one function with one backward pass.
+
+    Args:
+        signals: Z_i, each (B, N, in_i).
+        maps: The maps, each (B, N, in_i) → (B, N, out).
+    """
+    if are_plain(maps, *signals):
+        return FanIn.apply(len(signals), *signals, *(map.weight for map in maps))
+    terms = [map(signal) for map, signal in zip(maps, signals, strict=True)]
+    return sum(terms[1:], start=terms[0])
+
+
+def are_plain(
+    maps: Sequence[nn.Module | None], *signals: Tensor
+) -> TypeGuard[Sequence[NodeLinear]]:
+    """Whether nothing but the products of :class:`NodeLinear` would happen.
+
+    A map that somebody replaced, reparametrised or hung a hook on is called as it is.
+    """
+    weights = []
+    for map in maps:
+        if type(map) is not NodeLinear or has_hooks(map):
+            return False
+        weights.append(map.weight)
+    for signal in signals:
+        if signal.dim() != 3 or not signal.numel():
+            return False
+    return is_eager(*signals, *weights) and not is_rounded_to_half(signals[0])
+
+
+def has_hooks(module: nn.Module) -> bool:
+    """Whether somebody wants to see the calls of a module."""
+    return bool(
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or _has_any_global_hook()
+    )

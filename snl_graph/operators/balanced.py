@@ -1,19 +1,20 @@
-"""D̂^-½ M̂ D̂^-½ Z of a factored M as one function, with a backward pass of its own.
+"""A = D̂^-½ M̂ D̂^-½ of factors Φ and Ψ, its products, and the way back through them by hand.
 
-Autograd finds its way back through scaled factors and degrees by itself, but keeps and copies much
-of size N. Written out, the scale stays on the signals, every sum is accumulated where it lies, and
-nothing of size N is kept but the factors and the signal.
+M̂ = ½ (Φ Ψᵀ + Ψ Φᵀ), D̂ its row sums (Zhu et al., Eq. 13). Autograd finds the way back by itself, but
+keeps and copies much of size N, or N². Written out, the scale stays on the signals, every sum is
+accumulated where it lies, and the gradient through the degrees is a few numbers a node.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from snl_graph.operators.diagonal import LinearDiagonal, accumulation_dtype, full_precision
-from snl_graph.operators.layout import add_product_, product
+from snl_graph.operators.layout import add_product_, batched, product
 
 
 def row_sums(phi: Tensor, psi: Tensor) -> Tensor:
@@ -24,65 +25,231 @@ def row_sums(phi: Tensor, psi: Tensor) -> Tensor:
         return (phi.to(dtype) @ column_sums.unsqueeze(-1)).squeeze(-1)
 
 
-def balanced_product(phi: Tensor, psi: Tensor, root: Tensor, z: Tensor) -> Tensor:
-    r"""S M̂ S Z with M̂ = ½ (Φ Ψᵀ + Ψ Φᵀ) and S = diag(root) = D̂^-½.
-
-    Source: Zhu et al., Eq. 13.
+class Products(ABC):
+    """Products with A, without gradients of their own, and the way back through them.
 
     Args:
         phi: Φ ≥ 0, shape (*batch, N, r).
         psi: Ψ ≥ 0, shape (*batch, N, r).
-        root: D̂^-½ of the row sums D̂ of M̂, shape (*batch, N), taken as a constant: the gradient
-            through the degrees is part of that of Φ and Ψ.
+        kept: In the backward pass, what the forward pass kept.
+
+    Attributes:
+        kept: What the way back needs beside Φ, Ψ and the signals.
+    """
+
+    kept: tuple[Tensor, ...]
+
+    def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
+        self.phi, self.psi = phi, psi
+
+    @abstractmethod
+    def apply(self, z: Tensor) -> Tensor:
+        """A Z, shape (*batch, N, C)."""
+
+    @abstractmethod
+    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
+        """The gradient of Z from that of A Z; takes note of what goes to Φ and Ψ."""
+
+    @abstractmethod
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        """The gradients of Φ and Ψ from all that was pulled."""
+
+
+class FactoredProducts(Products):
+    """A as its factors: A Z = ½ S [Φ (Ψᵀ S Z) + Ψ (Φᵀ S Z)] with S = D̂^-½.
+
+    Signals are pulled in the reverse order of their products.
+
+    Cost: time 8·N·r·C a product, twice that back; kept: a number a node, and 2·r·C a product.
+    """
+
+    def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
+        super().__init__(phi, psi)
+        self.kept = kept or (inverse_root_degrees(phi, psi),)
+        self.root, *self._sums = self.kept
+
+    def apply(self, z: Tensor) -> Tensor:
+        scaled = z * self.root
+        from_psi, from_phi = _half(self.psi, scaled), _half(self.phi, scaled)  # (*batch, r, C)
+        self.kept += (from_psi, from_phi)
+        total = product(self.phi, from_psi, z)
+        return add_product_(total, self.psi, from_phi).mul_(self.root)
+
+    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
+        scaled, grad = z * self.root, grad * self.root
+        from_phi, from_psi = self._sums.pop(), self._sums.pop()
+        to_psi, to_phi = _half(self.psi, grad), _half(self.phi, grad)
+        if not hasattr(self, "_d_phi"):
+            self._d_phi = product(grad, from_psi.mT, self.phi)
+            self._d_psi = product(grad, from_phi.mT, self.psi)
+        else:
+            add_product_(self._d_phi, grad, from_psi.mT)
+            add_product_(self._d_psi, grad, from_phi.mT)
+        add_product_(self._d_phi, scaled, to_psi.mT)
+        add_product_(self._d_psi, scaled, to_phi.mT)
+        return add_product_(product(self.psi, to_phi, z), self.phi, to_psi).mul_(self.root)
+
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        phi, psi, d_phi, d_psi = self.phi, self.psi, self._d_phi, self._d_psi
+        # Every signal and its product enter with the same scale s of a node, so s·∂/∂s is
+        # ⟨Φ, dΦ⟩ + ⟨Ψ, dΨ⟩, and s = d^-½ gives ∂/∂d = −½ s² of it. A node of degree 0 has s = 0.
+        along = (phi * d_phi).sum(-1, keepdim=True).add_((psi * d_psi).sum(-1, keepdim=True))
+        d_degree = along.mul_(self.root.square()).mul_(-0.25)  # the ½ of M̂ included
+        # To dΦ go ∂/∂d_i Σ_j Ψ_j of the node itself and Σ_j ∂/∂d_j Ψ_j of those it is joined to.
+        ends = torch.cat([d_degree, torch.ones_like(d_degree)], dim=-1)  # (*batch, N, 2)
+        crossed = ends.flip(-1).mT
+        for d_factor, other in ((d_phi, psi), (d_psi, phi)):
+            add_product_(d_factor, ends, batched(crossed, other))
+        return d_phi, d_psi
+
+
+class MatrixProducts(Products):
+    """A written down: cheaper while there are fewer nodes than channels, or few of both.
+
+    Cost: time 2·N²·(r + C), twice that back; kept: A.
+    """
+
+    def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
+        super().__init__(phi, psi)
+        if kept:
+            self.a, self.root = kept
+        else:
+            m = batched(phi, psi.mT)
+            self.a, _, self.root = balanced_matrix(torch.add(m, m.mT).mul_(0.5))
+        self.kept = (self.a, self.root)
+
+    def apply(self, z: Tensor) -> Tensor:
+        return product(self.a, z, z)
+
+    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
+        if not hasattr(self, "_d_a"):
+            self._d_a = batched(grad, z.mT)
+        else:
+            add_product_(self._d_a, grad, z.mT)
+        return product(self.a, grad, z)
+
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        # With G the gradient of A and H = G + Gᵀ, ∂/∂d_i is −½ d_i^-1 Σ_j H_ij A_ij, and that of
+        # Φ Ψᵀ is ½ (S H S + ∂/∂d 1ᵀ + 1 ∂/∂dᵀ).
+        h = torch.add(self._d_a, self._d_a.mT)
+        half_d_degree = (h * self.a).sum(-1, keepdim=True).mul_(self.root.square()).mul_(-0.25)
+        d_m = h.mul_(self.root * 0.5).mul_(self.root.mT)
+        d_m.add_(half_d_degree).add_(half_d_degree.mT)
+        return product(d_m, self.psi, self.phi), product(d_m, self.phi, self.psi)
+
+
+def inverse_root_degrees(phi: Tensor, psi: Tensor) -> Tensor:
+    """D̂^-½ of the row sums D̂ of ½ (Φ Ψᵀ + Ψ Φᵀ), without its gradient, shape (*batch, N, 1).
+
+    For factors of full precision; a node of degree 0 gets 0, one of negative degree NaN.
+    """
+    with torch.no_grad():
+        twice = batched(phi, psi.sum(-2, keepdim=True).mT)
+        add_product_(twice, psi, phi.sum(-2, keepdim=True).mT)
+        return _inverse_root(twice.mul_(0.5))
+
+
+def _inverse_root(degree: Tensor) -> Tensor:
+    """d^-½, and 0 where d = 0."""
+    return degree.rsqrt().masked_fill_(degree == 0, 0)
+
+
+def _half(factor: Tensor, z: Tensor) -> Tensor:
+    """½ Fᵀ Z, shape (*batch, r, C)."""
+    return batched(factor.mT, z).mul_(0.5)
+
+
+def balanced_product(products: FactoredProducts, z: Tensor) -> Tensor:
+    """A Z with the gradients of Φ, Ψ and Z.
+
+    Args:
+        products: The factors, which may need gradients.
         z: Z, shape (*batch, N, C).
 
     Cost: time 8·N·r·C, twice that backward; kept for backward: Φ, Ψ and Z.
     """
-    return _BalancedProduct.apply(phi, psi, root.detach(), z)
+    return _BalancedProduct.apply(products.phi, products.psi, products.root, z)
 
 
 class _BalancedProduct(torch.autograd.Function):
-    """Y = S M̂ S Z as a function of Φ, Ψ and Z, the gradient through the degrees included."""
+    """A Z of Φ, Ψ and Z; the gradient through D̂^-½, a constant here, goes to Φ and Ψ."""
 
     @staticmethod
     def forward(ctx: Any, phi: Tensor, psi: Tensor, root: Tensor, z: Tensor) -> Tensor:
-        scale = root.unsqueeze(-1)
-        scaled = z * scale
-        from_psi = (psi.mT @ scaled).mul_(0.5)  # (*batch, r, C)
-        from_phi = (phi.mT @ scaled).mul_(0.5)
-        ctx.save_for_backward(phi, psi, root, z, from_psi, from_phi)
-        return add_product_(product(phi, from_psi, z), psi, from_phi).mul_(scale)
+        products = FactoredProducts(phi, psi, (root,))
+        y = products.apply(z)
+        ctx.save_for_backward(phi, psi, z, *products.kept)
+        return y
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        phi, psi, root, z, from_psi, from_phi = ctx.saved_tensors
+        phi, psi, z, *kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
-            y = _plain_product(phi, psi, z)
+            y = plain_product(phi, psi, z)
             wanted = [t for t in (phi, psi, z) if t.requires_grad]
             found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
             grads = [next(found) if t.requires_grad else None for t in (phi, psi, z)]
             return grads[0], grads[1], None, grads[2]
-        scale = root.unsqueeze(-1)
-        grad, scaled = grad * scale, z * scale
-        to_psi = (psi.mT @ grad).mul_(0.5)  # (*batch, r, C)
-        to_phi = (phi.mT @ grad).mul_(0.5)
-        d_z = add_product_(product(psi, to_phi, z), phi, to_psi).mul_(scale)
-        d_phi = add_product_(product(grad, from_psi.mT, phi), scaled, to_psi.mT)
-        d_psi = add_product_(product(grad, from_phi.mT, psi), scaled, to_phi.mT)
-        # Y and Z enter with the same scale s, so s·∂/∂s is ⟨Φ, dΦ⟩ + ⟨Ψ, dΨ⟩ of each node, and
-        # s = d^-½ gives ∂/∂d = −½ s² of it. A node of degree 0 has s = 0.
-        along = (phi * d_phi).sum(-1).add_((psi * d_psi).sum(-1))
-        d_degree = along.mul_(root.square()).mul_(-0.25).unsqueeze(-1)  # the ½ of M̂ included
-        ends = torch.cat([d_degree, torch.ones_like(d_degree)], dim=-1)  # (*batch, N, 2)
-        for d_factor, other in ((d_phi, psi), (d_psi, phi)):
-            sums = other.sum(-2, keepdim=True)
-            add_product_(d_factor, ends, torch.cat([sums, d_degree.mT @ other], dim=-2))
-        return d_phi, d_psi, None, d_z
+        products = FactoredProducts(phi, psi, tuple(kept))
+        d_z = products.pull(z, grad)
+        return *products.gradients(), None, d_z
 
 
-def _plain_product(phi: Tensor, psi: Tensor, z: Tensor) -> Tensor:
-    """The same in operations that autograd can differentiate again."""
+def plain_product(phi: Tensor, psi: Tensor, z: Tensor) -> Tensor:
+    """A Z in operations that autograd can differentiate again."""
     degree = LinearDiagonal((row_sums(phi, psi) + row_sums(psi, phi)) / 2)
     scale = degree.power(-0.5).values.unsqueeze(-1).to(z.dtype)
     scaled = z * scale
     return scale * (phi @ (psi.mT @ scaled) + psi @ (phi.mT @ scaled)) / 2
+
+
+def balanced_matrix(m_hat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """A, D̂ (*batch, N) and D̂^-½ (*batch, N, 1) of a symmetric matrix M̂ ≥ 0, without gradients."""
+    degree = m_hat.sum(-1)
+    root = _inverse_root(degree.unsqueeze(-1))
+    return (m_hat * root).mul_(root.mT), degree, root
+
+
+class BalancedMatrix(torch.autograd.Function):
+    """A = D^-½ M̂ D^-½ of any symmetric matrix M̂ ≥ 0 (*batch, N, N), and its row sums D."""
+
+    @staticmethod
+    def forward(ctx: Any, m_hat: Tensor) -> tuple[Tensor, Tensor]:
+        ctx.set_materialize_grads(False)
+        a, degree, root = balanced_matrix(m_hat)
+        ctx.save_for_backward(m_hat, root, a)
+        return a, degree
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, grad_degree: Tensor | None) -> Tensor | None:
+        m_hat, root, a = ctx.saved_tensors
+        if grad is None:
+            return None if grad_degree is None else grad_degree.unsqueeze(-1).expand_as(a)
+        if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
+            d_m = torch.autograd.grad(_plain_matrix(m_hat), m_hat, grad, create_graph=True)[0]
+            return d_m if grad_degree is None else d_m + grad_degree.unsqueeze(-1)
+        # ∂/∂d_i = −½ d_i^-1 Σ_j (G_ij A_ij + G_ji A_ji), the same for every M̂_ij of row i.
+        along = grad * a
+        d_degree = along.sum(-1).add_(along.sum(-2)).unsqueeze(-1)
+        d_degree.mul_(root.square()).mul_(-0.5)
+        if grad_degree is not None:
+            d_degree.add_(grad_degree.unsqueeze(-1))
+        return (grad * root).mul_(root.mT).add_(d_degree)
+
+
+def _plain_matrix(m_hat: Tensor) -> Tensor:
+    """A in operations that autograd can differentiate again."""
+    root = LinearDiagonal(m_hat.sum(-1)).power(-0.5).values
+    return m_hat * root.unsqueeze(-1) * root.unsqueeze(-2)
+
+
+class SymmetricPart(torch.autograd.Function):
+    """½ (M + Mᵀ) of matrices (*batch, N, N); its gradient is the same of the gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, m: Tensor) -> Tensor:
+        return torch.add(m, m.mT).mul_(0.5)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return SymmetricPart.apply(grad)

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from snl_graph.operators.balanced import BalancedMatrix, SymmetricPart
 from snl_graph.operators.base import AffinityOperator, require_square
 from snl_graph.operators.diagonal import (
     Diagonal,
@@ -14,6 +15,7 @@ from snl_graph.operators.diagonal import (
     LogDiagonal,
     accumulation_dtype,
 )
+from snl_graph.operators.eager import is_eager, is_rounded_to_half
 from snl_graph.operators.layout import product
 
 
@@ -50,7 +52,10 @@ class DenseOperator(AffinityOperator):
         require_square(self)
         if self.is_symmetric:
             return self
-        matrix = (self.matrix + self.matrix.mT) / 2
+        if is_eager(self.matrix):
+            matrix = SymmetricPart.apply(self.matrix)
+        else:
+            matrix = (self.matrix + self.matrix.mT) / 2
         return DenseOperator(matrix, is_symmetric=True, is_nonnegative=self.is_nonnegative)
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> DenseOperator:
@@ -64,6 +69,15 @@ class DenseOperator(AffinityOperator):
             is_symmetric=self.is_symmetric and left is right,
             is_nonnegative=self.is_nonnegative,
         )
+
+    def balanced(self) -> AffinityOperator:
+        """In eager mode and full precision with a backward pass of its own."""
+        is_plain = is_eager(self.matrix) and not is_rounded_to_half(self.matrix)
+        if not (self.is_symmetric and self.is_nonnegative and is_plain):
+            return super().balanced()
+        a, degree = BalancedMatrix.apply(self.matrix)
+        balanced = DenseOperator(a, is_symmetric=True, is_nonnegative=True)
+        return balanced.with_degree(LinearDiagonal(degree))
 
     def to_dense(self) -> Tensor:
         return self.matrix

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
-from snl_graph.operators.balanced import balanced_product, row_sums
+from snl_graph.operators.balanced import FactoredProducts, balanced_product, row_sums
 from snl_graph.operators.base import AffinityOperator, require_square, scale_rows
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, accumulation_dtype
+from snl_graph.operators.eager import is_eager, is_rounded_to_half
 from snl_graph.operators.layout import product
 
 
@@ -94,13 +94,11 @@ class FactoredOperator(AffinityOperator):
 
     def balanced(self) -> AffinityOperator:
         """In eager mode and full precision with a backward pass of its own."""
-        is_plain = type(self.phi) in (Tensor, Parameter) and not torch.compiler.is_compiling()
         if (
             self.is_symmetric
             and self.is_nonnegative
-            and is_plain
+            and is_eager(self.phi, self.psi)
             and not is_rounded_to_half(self.phi)
-            and not torch._C._are_functorch_transforms_active()
         ):
             return BalancedFactoredOperator(self)
         return super().balanced()
@@ -130,13 +128,17 @@ class BalancedFactoredOperator(FactoredOperator):
     def __init__(self, m_hat: FactoredOperator) -> None:
         super().__init__(m_hat.phi, m_hat.psi, is_symmetrized=True, is_nonnegative=True)
         self.m_hat = m_hat
-        with torch.no_grad():  # the function knows the gradient through the degrees
-            self.root = m_hat.row_sums().power(-0.5)
+        self.products = FactoredProducts(self.phi, self.psi)
+
+    @property
+    def root(self) -> Diagonal:
+        """S = D̂^-½, without its gradient."""
+        return LinearDiagonal(self.products.root.squeeze(-1))
 
     def apply(self, z: Tensor) -> Tensor:
         if z.shape[:-2] != self.shape[:-2] or z.dtype != self.dtype:
             return self.generic().apply(z)
-        return balanced_product(self.phi, self.psi, self.root.values, z)
+        return balanced_product(self.products, z)
 
     def generic(self) -> AffinityOperator:
         """The same operator with its scale folded into the factors."""
@@ -159,12 +161,6 @@ class BalancedFactoredOperator(FactoredOperator):
 
     def to_dense(self) -> Tensor:
         return self.generic().to_dense()
-
-
-def is_rounded_to_half(tensor: Tensor) -> bool:
-    """Whether a product with ``tensor`` is of half precision: by its dtype or by autocast."""
-    is_half = accumulation_dtype(tensor.dtype) != tensor.dtype
-    return is_half or torch.is_autocast_enabled(tensor.device.type)
 
 
 def _balanced(

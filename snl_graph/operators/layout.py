@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
+
+
+def batched(left: Tensor, right: Tensor) -> Tensor:
+    """``left @ right`` of tensors that share their batch; with one batch axis without detours."""
+    is_plain = left.dim() == right.dim() == 3 and left.shape[0] == right.shape[0]
+    return torch.bmm(left, right) if is_plain else left @ right
 
 
 def product(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
@@ -12,8 +19,8 @@ def product(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
     map as it was, without a copy.
     """
     if like.mT.is_contiguous() and not like.is_contiguous():
-        return (right.mT @ left.mT).mT
-    return left @ right
+        return batched(right.mT, left.mT).mT
+    return batched(left, right)
 
 
 def add_product_(total: Tensor, left: Tensor, right: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ from torch import Tensor
 
 from snl_graph import nonlocal_block
 from snl_graph.operators import FactoredOperator
-from snl_graph.operators.balanced import balanced_product
 from tests.tolerances import assert_equal
 
 
@@ -66,12 +65,6 @@ def test_functional_transforms_agree_with_autograd() -> None:
     variable = phi.clone().requires_grad_()
     (expected,) = torch.autograd.grad(naive(variable, psi, z).square().sum(), [variable])
     assert_equal(gradient, expected, 1e-4)
-
-
-def test_scale_is_taken_as_a_constant() -> None:
-    phi, psi, z = torch.rand(5, 3), torch.rand(5, 3), torch.randn(5, 4)
-    root = torch.rand(5, requires_grad=True)
-    assert not balanced_product(phi, psi, root, z).requires_grad
 
 
 def test_block_keeps_a_few_maps_for_backward_and_no_matrix() -> None:
