@@ -92,6 +92,7 @@ def _largest(product: Product, n: int, k: int, tolerance: float) -> tuple[Array,
             return values, vectors
         if more[0] <= values.min() + 1e3 * tolerance:
             return values, vectors
+        _, vector = _solve(eigsh, deflated, n, 1, tolerance, which="LA")
         vector = vector - vectors @ (vectors.T @ vector)
         vector /= np.linalg.norm(vector)
         kept = np.argsort(values)[1:] if len(values) == k else np.arange(len(values))
