@@ -47,8 +47,17 @@ class Approximated(GraphFilter):
         self.steps = steps
         self.order = self.applications_per_step * steps
 
-    def _settle(self, steps: int | None, tolerance: float) -> None:
-        """Take ``steps``; None takes enough for an error of ``tolerance`` at most, by bisection."""
+    def settle_steps(self, steps: int | None, tolerance: float) -> None:
+        """Take ``steps``; None takes enough for ``tolerance``. The last line of a constructor.
+
+        Args:
+            steps: How many, or None.
+            tolerance: Largest |g − ĝ| on 0 ≤ λ ≤ 2. The number is found by bisection, so it is the
+                least where the error falls with every step.
+
+        Raises:
+            ValueError: If ``steps`` is no whole number ≥ 0, or 256 steps do not meet the tolerance.
+        """
         if steps is not None:
             self._set_steps(require_steps(steps, self.steps_name))
             return

@@ -71,7 +71,7 @@ class ARMA(Approximated):
             )
         raw = nn.Parameter(self._start()) if learnable else None
         self.register_parameter("raw_poles", raw)
-        self._settle(iterations, tolerance)
+        self.settle_steps(iterations, tolerance)
 
     def reset_parameters(self) -> None:
         """Go back to the poles at the start."""

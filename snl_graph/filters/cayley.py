@@ -72,7 +72,7 @@ class Cayley(Approximated):
         self.taps = tuple(range(2 * self.degree + 1))
         # A constant has no zoom, and a parameter without a gradient stops data-parallel training.
         self.zoom = Positive((zoom,), "the zoom", learnable=learnable and K > 1)
-        self._settle(iterations, tolerance)
+        self.settle_steps(iterations, tolerance)
 
     def signals(self, a: AffinityOperator, z: Tensor, source: Tensor | None = None) -> list[Tensor]:
         require_powers(max(self.order, 2) if self.degree else 0, source)

@@ -51,7 +51,7 @@ class Heat(ChebyshevSeries):
         self.times = Positive(
             require_length(chosen, K, "times"), "the times of heat", learnable=learnable
         )
-        self._settle(order, tolerance)
+        self.settle_steps(order, tolerance)
 
     def response(self, lambdas: Tensor) -> Tensor:
         return torch.exp(-lambdas.unsqueeze(-1) * self.times.like(lambdas))

@@ -85,7 +85,7 @@ class ChebyshevApproximation(ChebyshevSeries):
         super().__init__()
         self.filter = filter
         self.taps = filter.taps
-        self._settle(order, tolerance)
+        self.settle_steps(order, tolerance)
 
     def response(self, lambdas: Tensor) -> Tensor:
         return self.filter.response(lambdas)

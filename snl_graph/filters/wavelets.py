@@ -62,7 +62,7 @@ class MexicanHat(ChebyshevSeries):
             "the scales of wavelets",
             learnable=learnable and K > 1,
         )
-        self._settle(order, tolerance)
+        self.settle_steps(order, tolerance)
 
     def response(self, lambdas: Tensor) -> Tensor:
         low = 1.2 / math.e * torch.exp(-(lambdas / (0.4 * self.lowest)).square().square())
@@ -101,7 +101,7 @@ class Meyer(ChebyshevSeries):
         super().__init__()
         self.taps = tuple(range(require_taps(K)))
         self.scales = tuple(2.0 ** (K - t) / 3 for t in range(1, K))
-        self._settle(order, tolerance)
+        self.settle_steps(order, tolerance)
 
     def response(self, lambdas: Tensor) -> Tensor:
         """g_t(λ), shape (len(lambdas), taps).

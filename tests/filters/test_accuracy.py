@@ -29,7 +29,7 @@ class Step(ChebyshevSeries):
 
     def __init__(self, order: int | None = None) -> None:
         super().__init__()
-        self._settle(order, tolerance=0.1)
+        self.settle_steps(order, tolerance=0.1)
 
     def response(self, lambdas: torch.Tensor) -> torch.Tensor:
         return (lambdas > 1).to(lambdas.dtype).unsqueeze(-1)
