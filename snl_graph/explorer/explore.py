@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from snl_graph.attention import BlockAttention, attention_of
@@ -22,6 +23,7 @@ def explore(
     *,
     title: str = "Attention explorer",
     caption: str = "",
+    start: Sequence[int] | None = None,
     stride: int | None = None,
     max_bytes: int = 8_000_000,
     most_nodes: int = 1024,
@@ -40,6 +42,8 @@ def explore(
             stand side by side.
         title: Heading of the page.
         caption: A sentence below it: what the picture is, how the network was trained.
+        start: Position to begin at, counted from 0 on the finest map, (row, column) of an image;
+            None begins where the feature map is strongest.
         stride: Hold every stride-th row and column of positions; None takes all, or as many as fit
             into ``max_bytes``. The page says which.
         max_bytes: Most that the page may weigh.
@@ -72,7 +76,7 @@ def explore(
     frames = data_uri_frames(picture, axes.pop())
     samples = choose_samples(list(seen.values()), stride, 0.8 * max_bytes)
     data = {
-        "start": _start(blocks, seen),
+        "start": _start(blocks, seen, start),
         "image": {**frames, "energy": image is None},
         "blocks": [
             {"name": name, **_block(name, blocks[name][0], seen[name], sample, most_nodes)}
@@ -98,13 +102,21 @@ def _check(blocks: Any, stride: int | None) -> None:
 
 
 def _start(
-    blocks: Mapping[str, tuple[nn.Module, Tensor]], seen: Mapping[str, BlockAttention]
+    blocks: Mapping[str, tuple[nn.Module, Tensor]],
+    seen: Mapping[str, BlockAttention],
+    start: Sequence[int] | None,
 ) -> list[int]:
-    """Frame, row and column of the strongest features on the finest map."""
+    """Frame, row and column on the finest map: as asked for, or of its strongest features."""
     finest = max(seen, key=lambda name: num_positions(seen[name].size))
-    _, rows, columns = volume(seen[finest].size)
-    index = int(energy(blocks[finest][1]).argmax())
-    return [index // (rows * columns), index // columns % rows, index % columns]
+    size = seen[finest].size
+    if start is None:
+        strength = energy(blocks[finest][1])
+        start = [int(axis) for axis in torch.unravel_index(strength.argmax(), size)]
+    elif len(start) != len(size) or not all(
+        0 <= at < length for at, length in zip(start, size, strict=True)
+    ):
+        raise ValueError(f"start lies on the finest map, of size {size}; got {tuple(start)}.")
+    return [0] * (3 - len(size)) + list(start)
 
 
 def _block(

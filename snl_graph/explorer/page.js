@@ -59,14 +59,17 @@
       place: at.map((index, axis) => block.held[axis][index]),
     };
   };
+  const shareOf = (code, isSigned) => {  // of the row's greatest; codes are square roots
+    const root = isSigned ? (code - 127) / 127 : code / 255;
+    return root * Math.abs(root);
+  };
   const weightsAt = (block) => {
     const view = block.views[state.chosen[blocks.indexOf(block)]];
     const count = volume(block.sources);
     const { row, place } = heldAt(block);
     const codes = view.codes.subarray(row * count, (row + 1) * count);
     const peak = view.peaks[row];
-    const levels = view.signed ? 127 : 255;
-    const weight = (index) => ((codes[index] - (view.signed ? 127 : 0)) / levels) * peak;
+    const weight = (index) => shareOf(codes[index], view.signed) * peak;
     let strongest = 0;
     const middle = view.signed ? 127 : 0;
     for (let index = 1; index < count; index += 1) {
@@ -83,6 +86,7 @@
   const short = (value) => {
     if (!Number.isFinite(value)) return "–";
     const size = Math.abs(value);
+    if (size < 1e-12) return "0";
     if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1).replace("-", "−");
     return Number(value.toPrecision(3)).toString().replace("-", "−");
   };
@@ -195,8 +199,7 @@
       const pixels = sheet.getContext("2d").createImageData(columns, rows);
       for (let at = 0; at < rows * columns; at += 1) {
         const code = found.codes[number * rows * columns + at];
-        const share = found.view.signed ? (code - 127) / 127 : code / 255;
-        paint(pixels, at, colourIndex(share, found.view.signed), colours);
+        paint(pixels, at, colourIndex(shareOf(code, found.view.signed), found.view.signed), colours);
       }
       sheet.getContext("2d").putImageData(pixels, 0, 0);
       pen.drawImage(sheet, ...box);
@@ -264,7 +267,7 @@
     const most = Math.max(...counts);
     const lift = (count) => Math.log10(1 + count);  // one eigenvalue must show beside a thousand
     const ticks = [0, 1, 10, 100, 1000, 10000, 100000].filter((tick) => tick <= most);
-    const label = `${numbers.re.length} eigenvalues, all real, ${short(numbers.re[0])} … ${short(numbers.max)}`;
+    const label = `${numbers.re.length} eigenvalues, all real, ${short(numbers.re[0].toFixed(4) * 1)} … ${short(numbers.max)}`;
     const { svg, across, up } = chart(label, wholeLine(low, high),
       { low: 0, high: lift(most) * 1.08, ticks: ticks.map(lift), name: (tick) => String(Math.round(10 ** tick - 1)) },
       "λ of L = I − A; bars: how many");
@@ -286,7 +289,7 @@
     const tall = 1.25 * most;
     const notReal = numbers.im.filter((value) => value !== 0).length;
     const label = `${notReal} of ${numbers.re.length} eigenvalues are not real; largest |Im λ| = ${short(most)}, ` +
-      `Re λ from ${short(Math.min(...numbers.re))} to ${short(numbers.max)}`;
+      `Re λ from ${short(Math.min(...numbers.re).toFixed(4) * 1)} to ${short(numbers.max)}`;
     const { svg, across, up } = chart(label, wholeLine(low, high), { low: -tall, high: tall, ticks: [-most, 0, most] },
       "Re λ; up: Im λ");
     svg.append(element("path", { class: "bound", d: `M${LEFT} ${up(0)}H${WIDE - 4}` }));
@@ -333,8 +336,8 @@
     const facts = Object.fromEntries(["self", "strongest", "sum", "spread", "pointed"].map((name) => [name, tag("dd", { class: name })]));
     const list = tag("dl", {},
       tag("dt", {}, "gives itself"), facts.self, tag("dt", {}, "strongest"), facts.strongest,
-      tag("dt", {}, "row adds up to"), facts.sum, tag("dt", {}, "spreads over"), facts.spread,
-      tag("dt", {}, "under the pointer"), facts.pointed);
+      tag("dt", {}, "row sum"), facts.sum, tag("dt", {}, "spreads over"), facts.spread,
+      tag("dt", {}, "pointed at"), facts.pointed);
     const charts = tag("div", { class: "charts" });
     const rest = tag("div", { class: "rest" });
     if (block.views.length > 1) {
@@ -521,8 +524,8 @@
     return `${block.name}: ${every}, ${volume(block.sources).toLocaleString("en")} weights each`;
   });
   const weight = new Blob([document.documentElement.outerHTML]).size;
-  $("facts").textContent = `Held in this page: ${held.join("; ")}. Weights have 8 bits and are off by at most 0.2 % of their ` +
-    `row's greatest (0.4 % where signed). The page weighs ${(weight / 1e6).toFixed(1)} MB and loads nothing.`;
+  $("facts").textContent = `Held in this page: ${held.join("; ")}. Weights have 8 bits and are off by at most 0.4 % of their ` +
+    `row's greatest (0.8 % where signed), faint ones by less. The page weighs ${(weight / 1e6).toFixed(1)} MB and loads nothing.`;
 
   // ---- Begin, where the address says so.
 

@@ -1,4 +1,8 @@
-"""Rows of A in eight bits an entry, each row on a scale of its own."""
+"""Rows of A in eight bits an entry, each row on a scale of its own.
+
+The codes are square roots: attention often rests on few positions, and what lies a thousand times
+below them is to be seen too.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,10 @@ LEVELS, SIGNED_LEVELS = 255, 127
 class QuantisedRows:
     """Rows of A, (n, N'), as the page holds them.
 
-    An entry is ``code · peak / 255``, or ``(code − 127) · peak / 127`` where some weight is
-    negative; it is off by at most half a step. What a row adds up to is kept exactly, beside it.
+    An entry is ``(code / 255)² · peak``, or ``± ((code − 127) / 127)² · peak`` with the sign of
+    ``code − 127`` where some weight is negative. It is off by at most 0.4 % of the peak, 0.8 %
+    where signed, and by less the smaller it is: 4·10⁻⁶ of the peak at zero. What a row adds up to
+    is kept beside it, not rounded so.
 
     Attributes:
         codes: (n, N'), uint8.
@@ -39,8 +45,8 @@ class QuantisedRows:
     def values(self) -> npt.NDArray[np.float64]:
         """The rows as the page shows them."""
         levels, middle = (SIGNED_LEVELS, SIGNED_LEVELS) if self.is_signed else (LEVELS, 0)
-        shares: npt.NDArray[np.float64] = (self.codes.astype(np.float64) - middle) / levels
-        return shares * self.peaks[:, None].astype(np.float64)
+        roots: npt.NDArray[np.float64] = (self.codes.astype(np.float64) - middle) / levels
+        return roots * np.abs(roots) * self.peaks[:, None].astype(np.float64)
 
     def to_json(self) -> dict[str, Any]:
         """As base64 of zlib streams, which every current browser can open by itself."""
@@ -66,7 +72,7 @@ def quantised(rows: npt.NDArray[np.floating[Any]], what: str) -> QuantisedRows:
     Example:
         >>> held = quantised(np.array([[0.0, 0.25, 1.0]]), "A")
         >>> held.codes.tolist(), float(held.sums[0])
-        ([[0, 64, 255]], 1.25)
+        ([[0, 128, 255]], 1.25)
     """
     rows = np.asarray(rows, dtype=np.float64)
     bad = int((~np.isfinite(rows)).sum())
@@ -76,13 +82,14 @@ def quantised(rows: npt.NDArray[np.floating[Any]], what: str) -> QuantisedRows:
             "image or the network's weights."
         )
     peaks = np.abs(rows).max(axis=1, initial=0)
-    # Rounding leaves traces below zero in a kernel that has none; they are less than half a step.
-    is_signed = bool((rows < -0.5 * peaks[:, None] / LEVELS).any())
+    # Rounding leaves traces below zero in a kernel that has none.
+    is_signed = bool((rows < -1e-5 * peaks[:, None]).any())
     shares = rows / np.where(peaks > 0, peaks, 1)[:, None]
+    roots = np.sign(shares) * np.sqrt(np.abs(shares))
     if is_signed:
-        codes = np.rint(shares * SIGNED_LEVELS) + SIGNED_LEVELS
+        codes = np.rint(roots * SIGNED_LEVELS) + SIGNED_LEVELS
     else:
-        codes = np.rint(shares.clip(0) * LEVELS)
+        codes = np.rint(roots.clip(0) * LEVELS)
     return QuantisedRows(
         codes.astype(np.uint8),
         peaks.astype(np.float32),

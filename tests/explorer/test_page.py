@@ -43,8 +43,8 @@ def test_rows_and_spectrum_are_those_of_the_block(image, block):
     dense = block.affinity_of(x).to_dense()[0].detach().numpy()
     peaks = opened(view["peaks"], "<f4", 1)
     np.testing.assert_allclose(peaks[:, 0], dense.max(axis=1), rtol=1e-5)
-    rows = opened(view["codes"], np.uint8, 30) / 255 * peaks
-    np.testing.assert_allclose(rows, dense, atol=peaks.max() / 500)
+    rows = (opened(view["codes"], np.uint8, 30) / 255) ** 2 * peaks
+    np.testing.assert_allclose(rows, dense, atol=0.004 * peaks.max())
     expected = spectrum((block, x))[0].eigenvalues.numpy()
     np.testing.assert_allclose(view["spectrum"]["re"], expected, atol=1e-6)
     assert view["spectrum"]["im"] == []
@@ -167,10 +167,21 @@ def test_bad_input_is_refused(image, block):
         explore(image, {"snl": block})
     with pytest.raises(ValueError, match="stride must be at least 1; got 0"):
         explore(image, {"snl": (block, x)}, stride=0)
+    with pytest.raises(ValueError, match=r"start lies on the finest map, of size \(5, 6\)"):
+        explore(image, {"snl": (block, x)}, start=(5, 0))
     with pytest.raises(ValueError, match="one kind of map"):
         explore(image, {"a": (block, x), "b": (block, torch.randn(1, 4, 6))})
     with pytest.raises(ValueError, match="weights are not finite"):
         explore(image, {"snl": (block, torch.full((1, 4, 2, 2), float("nan")))})
+
+
+def test_it_begins_where_the_features_are_strongest_or_where_it_is_told(image, block):
+    x = torch.zeros(1, 4, 5, 6)
+    x[0, 2, 3, 4] = 1
+    coarse = torch.ones(1, 4, 2, 3)
+    pair = {"coarse": (block, coarse), "fine": (block, x)}
+    assert data_of(explore(image, pair))["start"] == [0, 3, 4]
+    assert data_of(explore(image, pair, start=(1, 2)))["start"] == [0, 1, 2]
 
 
 def test_without_an_image_the_energy_of_the_feature_map_is_shown(block):
