@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from snl_graph import affinity
-from snl_graph.choice import LINES_COST, choose, edge_cost, streaming_cost
+from snl_graph.choice import LINES_COST, MATRIX_CREDIT, choose, edge_cost, streaming_cost
 from snl_graph.kernels import Concatenation, Dot, EmbeddedGaussian, Kernel, SignedDot
 from snl_graph.masks import CrissCross, EdgeList, Full, Mask, Window
 
@@ -20,7 +20,9 @@ def test_inner_products_are_factored_from_the_documented_size_on(
     width: int, applications: int, is_symmetric: bool
 ) -> None:
     p = applications
-    threshold = (4 if is_symmetric else 2) * p * width / (p + 1)
+    by_work = (4 if is_symmetric else 2) * p * width / (p + 1)
+    # Where N² (p + 1) exceeds the factored work by the credit of the dense form.
+    threshold = (by_work + math.sqrt(by_work**2 + 4 * MATRIX_CREDIT / (p + 1))) / 2
     for nodes in range(1, 400):
         chosen = choose(
             Dot(),
@@ -108,14 +110,15 @@ def test_while_exporting_the_choice_holds_at_every_size(
 
 def test_auto_takes_what_the_rule_says() -> None:
     def taken(nodes: int, **arguments: object) -> str:
-        phi = torch.rand(nodes, 16)
+        phi = torch.rand(nodes, 32)
         return affinity(phi, **arguments).representation  # type: ignore[arg-type]
 
     assert taken(8) == "dense"
     assert taken(800) == "factored"
-    assert taken(31) == "dense"  # 4·p·r/(p + 1) = 32 for one application,
-    assert taken(32) == "factored"
-    assert taken(40, applications=4) == "dense"  # 51.2 for four
+    assert taken(87) == "dense"  # N (N − 64) = 4096 / 2 at 87.4 for one application,
+    assert taken(88) == "factored"
+    assert taken(109, applications=4) == "dense"  # N (N − 102.4) = 4096 / 5 at 109.9 for four
+    assert taken(110, applications=4) == "factored"
     assert taken(800, kernel="gaussian") == "streaming"
     assert taken(80, kernel="gaussian") == "dense"
     assert taken(900, kernel="gaussian", mask="window:1", size=(30, 30)) == "edges"

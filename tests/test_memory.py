@@ -56,9 +56,9 @@ def test_the_alternative_is_one_that_kernel_and_mask_have(
 def test_what_fits_is_not_refused() -> None:
     """16,000² float32 numbers take 0.95 of a GiB: one matrix fits, three do not."""
     features = torch.empty(0)
-    require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead="")
+    require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead=str)
     with pytest.raises(ValueError, match="3 matrices"):
-        require_room_for_matrices(features, (16_000, 16_000), matrices=3, instead="")
+        require_room_for_matrices(features, (16_000, 16_000), matrices=3, instead=str)
 
 
 @pytest.mark.usefixtures("one_gibibyte")
@@ -66,10 +66,10 @@ def test_half_precision_is_counted_as_it_is_written_down_and_double_as_double() 
     for dtype, fits in ((torch.float16, True), (torch.float32, True), (torch.float64, False)):
         features = torch.empty(0, dtype=dtype)
         if fits:
-            require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead="")
+            require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead=str)
         else:
             with pytest.raises(ValueError, match="1 matrix of"):
-                require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead="")
+                require_room_for_matrices(features, (16_000, 16_000), matrices=1, instead=str)
 
 
 @pytest.mark.usefixtures("one_gibibyte")
@@ -104,4 +104,4 @@ def test_free_memory_is_that_of_the_system_within_the_limit_of_a_container(
 
 def test_a_device_that_tells_nothing_is_not_held_to_anything() -> None:
     assert free_bytes(torch.device("meta")) is None
-    require_room_for_matrices(torch.empty(0, device="meta"), (10**6, 10**6), matrices=1, instead="")
+    require_room_for_matrices(torch.empty(0, device="meta"), (10**6, 10**6), matrices=1, instead=str)

@@ -13,7 +13,7 @@ from snl_graph import nonlocal_block
 from snl_graph.blocks import NonlocalBlock
 from snl_graph.blocks.fused import _FusedFilter
 
-SHAPES = [(2, 6, 1, 1), (2, 6, 5, 3), (3, 8, 4), (2, 4, 12, 13), (1, 6, 2, 3, 4)]
+SHAPES = [(8, 6, 1, 1), (2, 6, 5, 3), (3, 8, 4), (2, 4, 12, 13), (1, 6, 2, 3, 4)]
 
 
 def naive(x: Tensor, phi: Tensor, psi: Tensor, g: Tensor, *taps: Tensor) -> Tensor:
