@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from snl_graph.filters.approximated import Approximated
 from snl_graph.filters.base import GraphFilter
+from snl_graph.filters.maps import JointMaps
 from snl_graph.filters.options import require_powers
 from snl_graph.filters.polynomial import Chebyshev
 from snl_graph.operators import AffinityOperator
@@ -24,7 +26,8 @@ class ChebyshevSeries(Approximated):
     its ``response``. All taps share the products with A. The coefficients are a cosine sum of the
     response at 2 (order + 1) Chebyshev points: exact for a polynomial of degree ≤ order.
 
-    Cost: ``order`` applications of A, and order × taps sums of signals. Memory O(taps·N·C); while
+    Cost: ``order`` applications of A at the width of the input or the output of a layer, whichever
+    is narrower, and order × taps sums of signals. Memory O(taps·N·C); while
     training also what each application keeps.
     """
 
@@ -45,18 +48,41 @@ class ChebyshevSeries(Approximated):
 
     def signals(self, a: AffinityOperator, z: Tensor, source: Tensor | None = None) -> list[Tensor]:
         require_powers(self.order, source)
-        rows = self.coefficients() if self._fixed is None else self._fixed
         totals: list[Tensor] = []
         terms = _BASIS.terms(a, z, self.order + 1, source)
-        for row, term in zip(rows, terms, strict=True):
+        for row, term in zip(self._rows(), terms, strict=True):
             parts = [coefficient * term for coefficient in row]
             totals = [t + p for t, p in zip(totals, parts, strict=True)] if totals else parts
         return totals
+
+    def _narrow(self, a: AffinityOperator, z: Tensor, weights: JointMaps) -> Tensor | None:
+        """Clenshaw's recurrence u_k = Σ_t c_tk Z W_t − 2 A u_{k+1} − u_{k+2}, for L − I = −A."""
+        images = weights.images(z)
+        parts = [images[tap].to(z.dtype) for tap in self.taps]
+        *others, last = [list(row) for row in self._rows()]
+        now, after = _combined(last, parts), None
+        for k, row in reversed(list(enumerate(others))):
+            rest = _combined(row, parts)
+            rest = rest if after is None else rest - after
+            now, after = torch.sub(rest, a.apply(now), alpha=2 if k else 1), now
+        return now.to(images[self.taps[0]].dtype)
+
+    def _rows(self) -> Iterable[Iterable[float | Tensor]]:
+        """c_tk, by k and then by t."""
+        return self.coefficients() if self._fixed is None else self._fixed
 
     def _set_steps(self, steps: int) -> None:
         super()._set_steps(steps)
         if next(self.parameters(), None) is None:
             self._fixed = tuple(tuple(row) for row in self.coefficients().tolist())
+
+
+def _combined(row: list[float | Tensor], parts: list[Tensor]) -> Tensor:
+    """Σ_t c_t parts_t."""
+    total = row[0] * parts[0]
+    for coefficient, part in zip(row[1:], parts[1:], strict=True):
+        total = total + coefficient * part
+    return total
 
 
 class ChebyshevApproximation(ChebyshevSeries):

@@ -19,6 +19,7 @@ from snl_graph.filters import (
     as_filter,
     exact_signals,
 )
+from snl_graph.filters.maps import JointMaps
 from snl_graph.operators import DenseOperator
 from tests.filters.conformance import (
     FILTER_CASES,
@@ -159,6 +160,20 @@ class TestGradients:
             (gradient,) = torch.autograd.grad(loss, parameter, retain_graph=True, allow_unused=True)
             assert gradient is not None
             assert (gradient != 0).any()
+
+    def test_maps_taken_first_give_the_same_values_and_gradients(self, case: str) -> None:
+        """Where Z W_t is narrower than Z, A may be applied to it instead."""
+        filter = made(case)
+        a, z = symmetric(WEIGHTS["isolated nodes"]()), torch.randn(7, 5, dtype=torch.float64)
+        z.requires_grad_()
+        matrices = weights_of(filter, 5, 2)
+        variables = [z, *filter.parameters(), *(lin.weight for lin in matrices.values())]
+        wide, narrow = filter(a, z, matrices), filter(a, z, JointMaps(matrices, 2))
+        assert_near(narrow, wide)
+        probe = torch.randn_like(wide)
+        both = (torch.autograd.grad((f * probe).sum(), variables) for f in (narrow, wide))
+        for found, expected in zip(*both, strict=True):
+            assert_near(found, expected)
 
 
 @every_filter
