@@ -104,9 +104,9 @@ def _chosen(held: Any, index: Index, batch: torch.Size) -> Any:
     if isinstance(held, AffinityOperator):
         return item(held, index)
     if isinstance(held, LogDiagonal):
-        return LogDiagonal(_chosen(held.logs, index, batch))
+        return LogDiagonal(held.logs.expand(*batch, -1)[index])
     if isinstance(held, Diagonal):
-        return LinearDiagonal(_chosen(held.values, index, batch))
+        return LinearDiagonal(held.values.expand(*batch, -1)[index])
     if isinstance(held, Tensor):
         own = held.shape[len(batch) :]
         return held.expand(*batch, *own)[index]
