@@ -14,7 +14,7 @@ from snl_graph.spectral.krylov import balanced_product
 from snl_graph.spectral.lanczos import lanczos, start_vectors
 from snl_graph.spectral.spectrum import SMALL, spectrum_of
 
-PROBES = 16
+PROBES = 64
 """Random signals that norms of a matrix are estimated with, where it is not written down."""
 
 COLUMNS = 256
@@ -167,7 +167,11 @@ def asymmetry(graph: OneGraph) -> tuple[float, float, str | None]:
         relative = float(np.linalg.norm(difference.data)) / size if size else 0.0
         if relative == 0:
             return 0.0, 0.0, None
-        return relative, _estimated(graph)[1], f"non_normality is estimated with {PROBES} signals"
+        return (
+            relative,
+            _estimated(graph, size)[1],
+            f"non_normality is estimated with {PROBES} signals",
+        )
     note = f"symmetry_residual and non_normality are estimated with {PROBES} signals"
     return *_estimated(graph), note
 
@@ -184,13 +188,18 @@ def _of_matrix(a: Array) -> tuple[float, float]:
     return float(np.linalg.norm(a - a.T)) / size, float(np.linalg.norm(commutator)) / size**2
 
 
-def _estimated(graph: OneGraph) -> tuple[float, float]:
-    """The same from random signals x: the mean of ‖B x‖² is ‖B‖² (Hutchinson)."""
-    x = start_vectors(graph.n, PROBES)
+def _estimated(graph: OneGraph, size: float | None = None) -> tuple[float, float]:
+    """The same from random signals x: the mean of ‖B x‖² is ‖B‖² (Hutchinson).
+
+    Args:
+        graph: The graph.
+        size: ‖A‖, if it is known.
+    """
+    x = start_vectors(graph.n, PROBES) / PROBES**0.5
     forward, backward = graph.apply(x), graph.apply_transposed(x)
-    size = float(np.linalg.norm(forward))
+    size = float(np.linalg.norm(forward)) if size is None else size
     if size == 0:
         return 0.0, 0.0
     commutator = graph.apply(backward) - graph.apply_transposed(forward)
-    relative = np.linalg.norm(commutator) / size * np.sqrt(PROBES) / size
-    return float(np.linalg.norm(forward - backward)) / size, float(relative)
+    relative = float(np.linalg.norm(commutator)) / size**2
+    return float(np.linalg.norm(forward - backward)) / size, relative
