@@ -13,24 +13,18 @@ from torch_geometric.utils.sparse import set_sparse_value
 
 from snl_graph import checks
 from snl_graph.affinity import affinity, check_pieces
+from snl_graph.conv.accepted import Accepted
 from snl_graph.conv.attention import entries_at_edges
 from snl_graph.conv.cache import CachedAffinity
 from snl_graph.conv.complete import PaddedNodes, complete_edges
-from snl_graph.conv.edges import Edges, listed_edges, sparse_edges
+from snl_graph.conv.edges import Edges
 from snl_graph.conv.heads import join_heads, split_heads
 from snl_graph.conv.inputs import (
     check_batch,
-    check_edge_index,
-    check_edge_weight,
-    check_features,
     check_lambda_max,
-    check_same_graphs,
-    check_sparse_call,
-    check_weight_values,
 )
 from snl_graph.conv.lambda_max import RescaledOperator
-from snl_graph.conv.listeners import needs_messages
-from snl_graph.conv.messages import Send
+from snl_graph.conv.listeners import is_small, needs_messages
 from snl_graph.conv.nodes import Nodes, count_graphs
 from snl_graph.conv.normalized import Normalized
 from snl_graph.conv.options import (
@@ -213,7 +207,8 @@ class SNLConv(MessagePassing):
         Returns:
             Shape (N, F') or (B, N, F').
         """
-        target, source = self._ends(x)
+        accepted = self._accepted()
+        target, source = accepted.ends(x, next(iter(self.lins.parameters())), self.lambda_max)
         check_batch(batch, batch_size, target.shape[-2], target.device)
         is_bipartite = source is not target
         if is_bipartite and (batch is not None or lambda_max is not None):
@@ -229,24 +224,26 @@ class SNLConv(MessagePassing):
                 batch=batch,
                 return_attention_weights=return_attention_weights,
             )
-            self._check_complete(None)
+            accepted.check_complete(None)
             return self._on_sharded_nodes(target, source, lambda_max)
 
         nodes = Nodes(batch, batch_size)
-        is_single = edge_index is not None and needs_messages(self, SNLConv)
         if edge_index is None:
-            self._check_complete(edge_weight)
+            accepted.check_complete(edge_weight)
             if batch is not None:
                 nodes = PaddedNodes(batch, count_graphs(batch, batch_size), self.heads)
                 target = source = nodes.pack(target)
-            a = product = self._complete_affinity(target, source, nodes)
+            a = product = measured = self._complete_affinity(target, source, nodes)
         else:
-            send = self._send if is_single else None
-            edges = self._edges(edge_index, edge_weight, target, source, send)
+            accepted.check_edges(edge_index, edge_weight, target, source)
+            sends = needs_messages(self, SNLConv) or is_small(edge_index, source)
+            edges = accepted.edges(
+                edge_index, edge_weight, target, source, self._send if sends else None
+            )
             normalized = self._edge_affinity(edges, target, source, nodes)
-            a = normalized.a
-            product = normalized.product(edges.route)
-        ratio = self._ratio(a if is_single else product, lambda_max, target, nodes)
+            a, product = normalized.a, normalized.product(edges.route)
+            measured = a if sends else product  # a measurement sends no messages
+        ratio = self._ratio(measured, lambda_max, target, nodes)
         out = self._filtered(product, ratio, target, source, nodes)
         return (out, self._attention(a, edge_index, nodes)) if return_attention_weights else out
 
@@ -276,67 +273,15 @@ class SNLConv(MessagePassing):
             parts.append(f"normalization={self.normalization}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
-    # What the input is ---------------------------------------------------------------------------
-
-    def _ends(self, x: Tensor | tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Features of the targets and of the sources: one tensor unless the graph is bipartite."""
-        widths = channel_pair(self.in_channels)
-        weight = next(iter(self.lins.parameters()))
-        if not isinstance(x, tuple | list):
-            check_features(x, "x", widths[1], weight)
-            return x, x
-        if len(x) != 2 or not all(isinstance(end, Tensor) for end in x):
-            raise TypeError(
-                "x must be a tensor (N, F) or (B, N, F), or for bipartite graphs a pair of them, "
-                f"both given; got a {type(x).__name__} of {len(x)}."
-            )
-        check_bipartite(self.normalization, self.filter, self.lambda_max)
-        is_reversed = self.flow == "target_to_source"
-        for end, width in enumerate(widths[::-1] if is_reversed else widths):
-            check_features(x[end], f"x[{end}]", width, weight)
-        target, source = (x[0], x[1]) if is_reversed else (x[1], x[0])
-        check_same_graphs(target, source)
-        return target, source
-
-    def _edges(
-        self,
-        edge_index: Tensor,
-        edge_weight: Tensor | None,
-        target: Tensor,
-        source: Tensor,
-        send: Send | None,
-    ) -> Edges:
-        """The caller's graph, in any of its forms, checked."""
-        shape = (target.shape[-2], source.shape[-2])
-        is_reversed = self.flow == "target_to_source"
-        check_edge_index(edge_index, shape if is_reversed else shape[::-1], target.device)
-        if edge_index.layout == torch.strided:
-            if edge_weight is not None:
-                check_edge_weight(edge_weight, edge_index.shape[1], target)
-                self._check_weight_values(edge_weight, "edge_weight")
-            return listed_edges(edge_index, edge_weight, shape, send, is_reversed=is_reversed)
-        check_sparse_call(edge_weight, is_reversed)
-        edges = sparse_edges(edge_index, send)
-        assert edges.weight is not None
-        self._check_weight_values(edges.weight, "the sparse adjacency")
-        return edges
-
-    def _check_weight_values(self, weight: Tensor, name: str) -> None:
-        if self.normalization.needs_nonnegative:
-            check_weight_values(weight, name, 'Use normalization="rw" or "none".')
-        elif self.kernel is not None and self.kernel.is_exponential:
-            check_weight_values(weight, name, "An exponential kernel adds their logarithm.")
-        else:
-            check_weight_values(weight, name)
-
-    def _check_complete(self, edge_weight: Tensor | None) -> None:
-        if self.kernel is None:
-            raise ValueError(
-                "without edge_index every pair of nodes is joined, with weights of a kernel, and "
-                'this layer has none. Pass edge_index, or make the layer with kernel="dot".'
-            )
-        if edge_weight is not None:
-            raise ValueError("edge_weight came without edge_index. Pass both or neither.")
+    def _accepted(self) -> Accepted:
+        """What this layer takes."""
+        return Accepted(
+            channel_pair(self.in_channels),
+            self.normalization,
+            self.filter,
+            self.kernel,
+            is_reversed=self.flow == "target_to_source",
+        )
 
     # The operator --------------------------------------------------------------------------------
 
@@ -437,7 +382,8 @@ class SNLConv(MessagePassing):
 
         lins = dict(zip(self.filter.taps, self.lins.children(), strict=True))
         z_source = None if source is target else split_heads(source, self.heads)
-        if self.heads == 1 and z_source is None and self.out_channels < target.shape[-1]:
+        is_joint = self.heads == 1 and self.decomposed_layers == 1 and z_source is None
+        if is_joint and self.out_channels < target.shape[-1]:
             # The maps act on channels, so they may be taken before A, of the nodes as they are.
             out = nodes.unpack(self.filter(a, target, JointMaps(lins, self.out_channels)))
         else:

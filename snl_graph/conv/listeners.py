@@ -1,10 +1,14 @@
-"""Whether somebody needs single messages, which the fused product does not send."""
+"""Whether messages are sent one by one: somebody needs them, or a graph is too small to fuse."""
 
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 from torch.autograd import forward_ad
 from torch_geometric.nn import MessagePassing
+
+LEAST_WORK = 2**16
+"""Edges times channels where the fused product begins to pay: below, calling it costs more."""
 
 _ROUNDS = ("propagate", "message", "aggregate")
 _METHODS = ("message", "aggregate", "update", "message_and_aggregate")
@@ -31,6 +35,17 @@ def needs_messages(layer: MessagePassing, base: type[MessagePassing]) -> bool:
         name in vars(layer) or getattr(type(layer), name) is not getattr(base, name)
         for name in _METHODS
     )
+
+
+def is_small(edge_index: Tensor, x: Tensor) -> bool:
+    """Whether messages along a list of edges cost less than the fused product takes to prepare.
+
+    Never in a compiled program, which is to serve every size, nor for a sparse matrix, which is
+    prepared once.
+    """
+    if edge_index.layout != torch.strided or torch.compiler.is_compiling():
+        return False
+    return edge_index.shape[-1] * x.shape[-1] < LEAST_WORK
 
 
 def _is_transformed() -> bool:

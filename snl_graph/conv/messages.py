@@ -82,4 +82,10 @@ class _Reversed:
     """The same edges turned round."""
 
     def __init__(self, route: Messages | _Reversed) -> None:
-        self.to_targets, self.to_sources = route.to_sources, route.to_targets
+        self.route = route
+
+    def to_targets(self, weight: Tensor, z: Tensor) -> Tensor:
+        return self.route.to_sources(weight, z)
+
+    def to_sources(self, weight: Tensor, z: Tensor) -> Tensor:
+        return self.route.to_targets(weight, z)
