@@ -53,13 +53,15 @@ class TakenOut(AffinityOperator):
 class _ProjectionsAlone(nn.Module):
     """Φ and Ψ as the block computes them, and no affinity of them."""
 
+    embed = FeatureAffinity.embed
+    kernel = None
+
     def __init__(self, affinity: FeatureAffinity) -> None:
         super().__init__()
         self.phi, self.psi, self.pieces = affinity.phi, affinity.psi, affinity.pieces
 
-    def forward(self, nodes: Tensor, *args: Any, **kwargs: Any) -> TakenOut:
+    def forward(self, phi: Tensor, psi: Tensor, *args: Any, **kwargs: Any) -> TakenOut:
         arrange = self.pieces.arrangement.arrange
-        phi, psi = (nodes if part is None else part(nodes) for part in (self.phi, self.psi))
         return TakenOut(arrange(phi), arrange(psi))
 
 
