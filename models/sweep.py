@@ -52,13 +52,13 @@ def jobs_of(table: str, results: Path, seeds: int | None = None) -> list[Job]:
     """
     lookup({"all": None, **STUDIES}, table, "table")
     parts = PLAN if table == "all" else [(table, None)]
+    ledgers = {name: Ledger(results / name) for name in {STUDIES[t].results for t, _ in parts}}
     found: dict[tuple[str, str, int], Job] = {}
     for name, first in parts:
         study = STUDIES[name]
-        ledger = Ledger(results / study.results)
         wanted = [number for number in (first, seeds) if number is not None]
         for run in study.runs(min(wanted, default=None)):
-            found.setdefault((study.results, *run.key), Job(run, ledger))
+            found.setdefault((study.results, *run.key), Job(run, ledgers[study.results]))
     return list(found.values())
 
 
@@ -98,7 +98,8 @@ def sweep(
         if value is not None and value < 1:
             raise ValueError(f"--{name} must be at least 1; got {value}.")
     jobs = jobs_of(table, results, seeds)
-    missing = [job for job in jobs if not job.is_done(retry)]
+    done = {ledger: ledger.done(retry) for ledger in {job.ledger for job in jobs}}
+    missing = [job for job in jobs if job.run.key not in done[job.ledger]]
     print(f"{table}: {len(jobs)} runs, {len(jobs) - len(missing)} recorded.", flush=True)
     began, failed = time.monotonic(), 0
     runs = make_all(missing, data, processes=processes, commit=commit_of(CHECKOUT), retry=retry)

@@ -109,6 +109,10 @@ class Ledger:
                 ) from error
         return records
 
+    def done(self, retry: bool = False) -> set[tuple[str, int]]:
+        """Keys of the runs that need not be made; a failure is one unless it is to be retried."""
+        return {record.key for record in self.read() if not (retry and record.error)}
+
     def append(self, record: Record) -> None:
         """Add a record; one of the same run that failed earlier is replaced."""
         with self._locked("file"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from models.studies.trial import Trial
@@ -61,6 +61,12 @@ class Study:
     paper: Mapping[tuple[str, str], float] = field(default_factory=dict)
     paper_label: str = ""
 
+    def items(self) -> Iterator[tuple[tuple[str, str], Trial]]:
+        """((setting, row), trial) of every place in the table."""
+        for setting, rows in self.trials.items():
+            for row, trial in rows.items():
+                yield (setting, row), trial
+
     def runs(self, seeds: int | None = None) -> list[Run]:
         """Every different run, seed by seed, so that what is done so far is paired.
 
@@ -69,8 +75,7 @@ class Study:
         """
         found: dict[tuple[str, int], Run] = {}
         for seed in range(self.seeds if seeds is None else min(seeds, self.seeds)):
-            for setting, rows in self.trials.items():
-                for row, trial in rows.items():
-                    run = Run(setting, row, seed, trial)
-                    found.setdefault(run.key, run)
+            for (setting, row), trial in self.items():
+                run = Run(setting, row, seed, trial)
+                found.setdefault(run.key, run)
         return list(found.values())

@@ -7,7 +7,7 @@ import signal
 import time
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -24,10 +24,24 @@ PRELOADED = ["models.studies.catalogue"]
 """Imported once, by the process that the processes of the runs are forked from."""
 
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """Deliver Ctrl-C and SIGTERM after the context, which would be left half done."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(run: Run, data: Path, sender: Connection) -> None:
     """In the process of a run: do it and send (outcome or error, processor seconds)."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
     torch.set_num_threads(1)
     began = time.process_time()
     result: Outcome | str
@@ -38,8 +52,8 @@ def _run(run: Run, data: Path, sender: Connection) -> None:
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(place.filename).name}, line {place.lineno}"
         result = " ".join(f"{type(error).__name__}: {error} ({where})".split())
-    sender.send((result, time.process_time() - began))
-    sender.close()
+    with suppress(BrokenPipeError):  # the sweep is gone, and what it did not hear is not recorded
+        sender.send((result, time.process_time() - began))
 
 
 @dataclass(frozen=True)
@@ -48,13 +62,6 @@ class Job:
 
     run: Run
     ledger: Ledger
-
-    def is_done(self, retry: bool) -> bool:
-        """Whether it is recorded; a failure is not enough if it is to be tried again."""
-        return any(
-            record.key == self.run.key and not (retry and record.error)
-            for record in self.ledger.read()
-        )
 
 
 @dataclass
@@ -102,7 +109,8 @@ class _Started:
 def _start(job: Job, data: Path, retry: bool) -> _Started | None:
     """A process for the job, unless another sweep makes it or has made it."""
     with ExitStack() as stack:
-        if not stack.enter_context(job.ledger.claim(job.run.key)) or job.is_done(retry):
+        key = job.run.key
+        if not stack.enter_context(job.ledger.claim(key)) or key in job.ledger.done(retry):
             return None
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
@@ -133,9 +141,10 @@ def make_all(
     try:
         while True:
             while len(started) < processes and (job := next(waiting, None)) is not None:
-                new = _start(job, data, retry)
-                if new is not None:
-                    started.append(new)
+                with _stops_held_back():
+                    new = _start(job, data, retry)
+                    if new is not None:
+                        started.append(new)
             if not started:
                 return
             ready = wait([each.receiver for each in started])
