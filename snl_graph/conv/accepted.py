@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from snl_graph import checks
 from snl_graph.conv.edges import Edges, listed_edges, sparse_edges
 from snl_graph.conv.inputs import (
     check_edge_index,
@@ -113,9 +114,18 @@ class Accepted:
             shape = (target.shape[-2], source.shape[-2])
             return listed_edges(edge_index, edge_weight, shape, send, is_reversed=self.is_reversed)
         edges = sparse_edges(edge_index, send)
-        assert edges.weight is not None
-        self._check_weight_values(edges.weight, "the sparse adjacency")
+        known = edges.adjacency
+        if known is None or self._rule() not in known.checked:
+            assert edges.weight is not None
+            self._check_weight_values(edges.weight, "the sparse adjacency")
+        if known is not None:
+            known.checked.add(self._rule())
         return edges
+
+    def _rule(self) -> tuple[bool, bool, bool]:
+        """What the check of values depends on."""
+        is_exponential = self.kernel is not None and self.kernel.is_exponential
+        return self.normalization.needs_nonnegative, is_exponential, checks.are_requested()
 
     def _check_weight_values(self, weight: Tensor, name: str) -> None:
         if self.normalization.needs_nonnegative:

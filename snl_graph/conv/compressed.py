@@ -47,7 +47,9 @@ class Compressed:
         ordered, place = rows.sort(stable=True)
         counts = torch.zeros(shape[0] + 1, dtype=rows.dtype, device=rows.device)
         counts = counts.index_add(0, ordered + 1, torch.ones_like(ordered))
-        return Compressed(counts.cumsum(0, dtype=rows.dtype), columns[place], place)
+        pointer = counts.cumsum(0, dtype=rows.dtype)
+        # index_select: on a CPU some ten times as fast as columns[place].
+        return Compressed(pointer, columns.index_select(0, place), place)
 
     def listed(self, weight: Tensor) -> Tensor:
         """Weights (*batch, E) in row order."""

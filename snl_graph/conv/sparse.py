@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -30,6 +30,7 @@ class SparseAdjacency:
         values: Its values, (E,), without their gradient.
         is_symmetric: Whether it equals its transpose.
         version: Version of the tensor that all this was read from.
+        checked: Rules that its values were held against.
         normalized: The operator A that a normalisation made of it, by dtype.
     """
 
@@ -37,6 +38,7 @@ class SparseAdjacency:
     values: Tensor
     is_symmetric: bool
     version: int | None
+    checked: set[Hashable] = field(default_factory=set)
     normalized: WeakKeyDictionary[Normalization, dict[torch.dtype, Normalized]] = field(
         default_factory=WeakKeyDictionary
     )

@@ -86,7 +86,7 @@ class LayerProblem(Problem):
         return SNLConv(self.in_channels, self.out_channels, K=3, basis="chebyshev")
 
     def bytes_needed(self, name: str, mode: str) -> int:
-        gathers = name in (CHEB_CONV, LISTED)
+        gathers = name == CHEB_CONV
         return edge_bytes(1, self.edges, 1, 2 * self.in_channels, mode) if gathers else 0
 
     def small(self, dtype: str) -> Self:
