@@ -123,7 +123,7 @@ def _block(
     name: str, block: nn.Module, seen: BlockAttention, sample: Sample, most_nodes: int
 ) -> dict[str, Any]:
     held = {
-        view: quantised(rows.cpu().numpy(), f'"{name}" {view.label}'.rstrip())
+        view: quantised(rows.double().cpu().numpy(), f'"{name}" {view.label}'.rstrip())
         for view, rows in seen.rows(sample.positions).items()
     }
     spectra = spectra_of(seen, most_nodes)

@@ -59,11 +59,11 @@ class QuantisedRows:
         }
 
 
-def quantised(rows: npt.NDArray[np.floating[Any]], what: str) -> QuantisedRows:
+def quantised(weights: npt.NDArray[np.floating[Any]], what: str) -> QuantisedRows:
     """Round rows (n, N') to eight bits.
 
     Args:
-        rows: Weights.
+        weights: The rows.
         what: Whose they are, for the error.
 
     Raises:
@@ -74,7 +74,7 @@ def quantised(rows: npt.NDArray[np.floating[Any]], what: str) -> QuantisedRows:
         >>> held.codes.tolist(), float(held.sums[0])
         ([[0, 128, 255]], 1.25)
     """
-    rows = np.asarray(rows, dtype=np.float64)
+    rows: npt.NDArray[np.float64] = np.asarray(weights, dtype=np.float64)
     bad = int((~np.isfinite(rows)).sum())
     if bad:
         raise ValueError(

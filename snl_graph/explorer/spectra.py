@@ -70,7 +70,8 @@ def responses_of(block: nn.Module, high: float) -> list[dict[str, Any]]:
             response = filter_response(module, lambdas)
         except TypeError:
             return []
-        gains = torch.linalg.svdvals(response.cpu())
+        wide = torch.complex128 if response.is_complex() else torch.float64
+        gains = torch.linalg.svdvals(response.cpu().to(wide))
         at = torch.tensor([0.25, 0.5, 0.75, 1.0], dtype=gains.dtype)
         low, median, upper, greatest = gains.quantile(at, dim=1).tolist()
         curves.append(

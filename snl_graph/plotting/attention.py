@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
+from snl_graph.attention import BlockAttention, View
+from snl_graph.grids import Size, num_positions
 from snl_graph.operators import AffinityOperator
-from snl_graph.plotting.canvas import DIVERGING, SEQUENTIAL, VERMILION, new_axes
+from snl_graph.plotting.canvas import DIVERGING, SEQUENTIAL, VERMILION, panels, without_ticks
+from snl_graph.plotting.montage import Array, montage, place_in_montage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+Position = tuple[int, ...]
+
 
 def plot_attention_maps(
     affinity: AffinityOperator | Tensor,
-    size: tuple[int, int],
-    positions: Sequence[tuple[int, int]],
+    size: Size,
+    positions: Sequence[Position],
     ax: Axes | Sequence[Axes] | None = None,
     *,
     image: Tensor | None = None,
@@ -26,16 +32,18 @@ def plot_attention_maps(
 
     Source: Zhu et al., Fig. 2 and 3 B. Each map has a scale of its own, printed below it. The
     position is marked by a ring. Negative weights, which only signed kernels have, are drawn on a
-    diverging scale whose middle is zero.
+    diverging scale whose middle is zero. Frames of a clip stand side by side.
 
     Args:
         affinity: A of one image: an operator or matrix of shape (N, N), N = H · W; for instance
-            ``block.affinity_of(x).to_dense()[0]``.
-        size: (H, W).
-        positions: Rows and columns (i, j) to look from.
+            ``block.affinity_of(x).to_dense()[0]``. Of a block with heads, several passes or pooled
+            keys see :func:`plot_block_attention`.
+        size: (H, W), (T, H, W) or (L,).
+        positions: Rows and columns (i, j) to look from; (t, i, j) of a clip.
         ax: One axes a position, and one more before them if ``image`` is given; None makes a
             figure.
-        image: Input picture (h, w) in grey, drawn first with the positions marked on it.
+        image: Input picture (*spatial) in grey or (3, *spatial) in colour, drawn first with the
+            positions marked on it.
 
     Returns:
         The axes.
@@ -44,53 +52,157 @@ def plot_attention_maps(
         ValueError: If A is not one N×N matrix, a position is outside the map, or axes are missing.
     """
     matrix = affinity.to_dense() if isinstance(affinity, AffinityOperator) else affinity
-    rows, columns = size
-    if tuple(matrix.shape) != (rows * columns,) * 2:
+    n = num_positions(size)
+    if tuple(matrix.shape) != (n, n):
         raise ValueError(
-            f"a map of {rows}×{columns} needs A of shape {(rows * columns,) * 2}; got "
-            f"{tuple(matrix.shape)}. Of a batch pass one item: a.to_dense()[0]."
+            f"a map of {_times(size)} needs A of shape {(n, n)}; got {tuple(matrix.shape)}. Of a "
+            "batch pass one item: a.to_dense()[0]."
         )
-    for i, j in positions:
-        if not (0 <= i < rows and 0 <= j < columns):
-            raise ValueError(f"position {(i, j)} lies outside the {rows}×{columns} map.")
+    rows = matrix.detach().double().cpu().numpy()[_numbers(positions, size)]
+    return _draw(rows, positions, size, size, ax, image)
+
+
+def plot_block_attention(
+    seen: BlockAttention,
+    positions: Sequence[Position],
+    ax: Axes | Sequence[Axes] | None = None,
+    *,
+    view: str | None = None,
+    image: Tensor | None = None,
+) -> list[Axes]:
+    """For each position where a block looks from there, whatever kind of block it is.
+
+    Args:
+        seen: What :func:`~snl_graph.attention.attention_of` found.
+        positions: Positions to look from, as in :func:`plot_attention_maps`.
+        ax: As there.
+        view: Label of a view of ``seen.views``, such as "pass 2" or "head 1"; None takes the first:
+            all passes one after another, or the mean of the heads.
+        image: As there.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If there is no such view, a position is outside the map, or axes are missing.
+    """
+    rows = seen.rows(_numbers(positions, seen.size))[_view(seen, view)]
+    shown = rows.double().cpu().numpy()
+    return _draw(shown, positions, seen.size, seen.source_size, ax, image)
+
+
+def plot_attention_views(
+    seen: BlockAttention,
+    position: Position,
+    ax: Axes | Sequence[Axes] | None = None,
+    *,
+    image: Tensor | None = None,
+) -> list[Axes]:
+    """From one position, every way to look at a block: its passes, their chain, its heads.
+
+    Args:
+        seen: What :func:`~snl_graph.attention.attention_of` found.
+        position: Where to look from.
+        ax: One axes a view of ``seen.views``, and one more before them if ``image`` is given.
+        image: As in :func:`plot_attention_maps`.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: If the position is outside the map, or axes are missing.
+    """
+    found = seen.rows(_numbers([position], seen.size))
+    rows = np.concatenate([row.double().cpu().numpy() for row in found.values()])
+    labels = [view.label for view in found]
+    places = [position] * len(labels)
+    return _draw(rows, places, seen.size, seen.source_size, ax, image, labels)
+
+
+def _draw(
+    rows: Array,
+    positions: Sequence[Position],
+    size: Size,
+    sources: Size,
+    ax: Axes | Sequence[Axes] | None,
+    image: Tensor | None,
+    labels: Sequence[str] | None = None,
+) -> list[Axes]:
     wanted = len(positions) + (image is not None)
-    axes = _axes(ax, wanted)
-    maps = matrix.detach().cpu().numpy()
+    axes = panels(ax, wanted)
     if image is not None:
-        height, width = image.shape
-        axes[0].imshow(image.detach().cpu().numpy(), cmap="gray_r", extent=(0, width, height, 0))
-        for number, (i, j) in enumerate(positions, start=1):
-            x, y = (j + 0.5) * width / columns, (i + 0.5) * height / rows
-            axes[0].plot(x, y, "o", color=VERMILION, markerfacecolor="none", markersize=9)
-            axes[0].annotate(
+        places = list(dict.fromkeys(positions))
+        _draw_image(axes[0], image, places, size)
+    for number, (position, row, panel) in enumerate(
+        zip(positions, rows, axes[wanted - len(positions) :], strict=True), start=1
+    ):
+        name = f"from {number}" if labels is None else labels[number - 1]
+        _draw_map(panel, row.reshape(sources), position, size, name)
+    without_ticks(axes)
+    return axes
+
+
+def _draw_map(panel: Any, weights: Array, position: Position, size: Size, name: str) -> None:
+    largest = np.abs(weights).max()
+    # Rounding leaves traces below zero in a kernel that has none.
+    signed = weights.min() < -1e-6 * largest
+    panel.imshow(
+        montage(weights),
+        cmap=DIVERGING if signed else SEQUENTIAL,
+        vmin=-largest if signed else 0,
+        vmax=largest or 1,
+    )
+    x, y = place_in_montage(position, size, weights.shape)
+    panel.plot(x, y, "o", color=VERMILION, markerfacecolor="none", markersize=9)
+    low = weights.min() if signed else 0
+    colon = ": " if name else ""
+    panel.set_xlabel(f"{name}{colon}{low:.2g} to {largest:.2g}", fontsize="small")
+
+
+def _draw_image(panel: Any, image: Tensor, positions: Sequence[Position], size: Size) -> None:
+    shown = image.detach().cpu().numpy()
+    axes = len(size)
+    is_colour = shown.ndim == axes + 1 and shown.shape[0] == 3
+    if shown.ndim != axes and not is_colour:
+        raise ValueError(
+            f"the image has {axes} axes as the map has, or 3 colours before them; got shape "
+            f"{tuple(image.shape)}."
+        )
+    spatial = shown.shape[-axes:]
+    shown = montage(np.moveaxis(shown, 0, -1) if is_colour else shown, colours=is_colour)
+    height, width = shown.shape[:2]
+    panel.imshow(shown, cmap="gray_r", extent=(0, width, height, 0))
+    for number, position in enumerate(positions, start=1):
+        x, y = (at + 0.5 for at in place_in_montage(position, size, spatial))
+        panel.plot(x, y, "o", color=VERMILION, markerfacecolor="none", markersize=9)
+        if len(positions) > 1:
+            panel.annotate(
                 str(number), (x, y), color=VERMILION, fontsize="small", ha="center", va="center"
             )
-        axes[0].set_xlabel("input", fontsize="small")
-    for number, ((i, j), panel) in enumerate(
-        zip(positions, axes[wanted - len(positions) :], strict=True), start=1
-    ):
-        weights = maps[i * columns + j].reshape(rows, columns)
-        largest = abs(weights).max()
-        signed = weights.min() < 0
-        panel.imshow(
-            weights,
-            cmap=DIVERGING if signed else SEQUENTIAL,
-            vmin=-largest if signed else 0,
-            vmax=largest or 1,
-        )
-        panel.plot(j, i, "o", color=VERMILION, markerfacecolor="none", markersize=9)
-        low = weights.min() if signed else 0
-        panel.set_xlabel(f"from {number}: {low:.2g} to {largest:.2g}", fontsize="small")
-    for panel in axes:
-        panel.set_xticks([])
-        panel.set_yticks([])
-    return axes
+    panel.set_xlabel("input", fontsize="small")
 
 
-def _axes(ax: Any, wanted: int) -> list[Axes]:
-    if ax is None:
-        return new_axes(wanted, width=1.9, height=2.1)
-    axes = list(ax) if isinstance(ax, Sequence) or hasattr(ax, "__len__") else [ax]
-    if len(axes) != wanted:
-        raise ValueError(f"these maps need {wanted} axes, one for each panel; got {len(axes)}.")
-    return axes
+def _numbers(positions: Sequence[Position], size: Size) -> list[int]:
+    numbers: list[int] = []
+    for position in positions:
+        if len(position) != len(size) or not all(
+            0 <= at < length for at, length in zip(position, size, strict=True)
+        ):
+            raise ValueError(f"position {tuple(position)} lies outside the {_times(size)} map.")
+        numbers.append(int(np.ravel_multi_index(position, size)))
+    return numbers
+
+
+def _view(seen: BlockAttention, label: str | None) -> View:
+    views = seen.views
+    if label is None:
+        return views[0]
+    for view in views:
+        if view.label == label:
+            return view
+    choices = ", ".join(f'"{view.label}"' for view in views)
+    raise ValueError(f'this block has no view "{label}". Choices: {choices}.')
+
+
+def _times(size: Size) -> str:
+    return "×".join(map(str, size))

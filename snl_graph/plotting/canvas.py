@@ -1,7 +1,8 @@
-"""Axes to draw on, and the few colours all pictures share."""
+"""Axes to draw on, and the few colours, lines and marks that all pictures share."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -10,8 +11,28 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette, told apart by colour-blind readers; in grey they differ in lightness, and
 # every picture tells its series apart by marker or line style as well.
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#595959"
+BLACK, ORANGE, SKY, GREEN, PURPLE = "#000000", "#E69F00", "#56B4E9", "#009E73", "#CC79A7"
 SEQUENTIAL = "cividis"  # lightness grows with the value: readable in grey, and colour-blind-safe
 DIVERGING = "PuOr"
+
+SERIES: list[dict[str, Any]] = [
+    {"color": BLUE, "linestyle": "-", "marker": "o"},
+    {"color": VERMILION, "linestyle": "--", "marker": "^"},
+    {"color": GREEN, "linestyle": "-.", "marker": "s"},
+    {"color": BLACK, "linestyle": ":", "marker": "D"},
+    {"color": PURPLE, "linestyle": (0, (5, 1, 1, 1, 1, 1)), "marker": "v"},
+    {"color": ORANGE, "linestyle": (0, (8, 2)), "marker": "P"},
+    {"color": SKY, "linestyle": (0, (3, 1, 1, 1)), "marker": "X"},
+]
+"""Colour, line style and marker of the first, second, ... series of a picture."""
+
+
+def series(number: int, *, markers: bool = True) -> dict[str, Any]:
+    """Style of one series; after seven they begin anew."""
+    style = dict(SERIES[number % len(SERIES)])
+    if not markers:
+        del style["marker"]
+    return style
 
 
 def new_axes(columns: int = 1, *, width: float = 4.2, height: float = 3.2) -> list[Axes]:
@@ -30,7 +51,31 @@ def new_axes(columns: int = 1, *, width: float = 4.2, height: float = 3.2) -> li
     return list(axes[0])
 
 
+def panels(
+    ax: Axes | Sequence[Axes] | None, wanted: int, *, width: float = 1.9, height: float = 2.1
+) -> list[Axes]:
+    """As many axes as a picture has panels: those given, or new ones.
+
+    Raises:
+        ValueError: If another number is given.
+    """
+    if ax is None:
+        return new_axes(wanted, width=width, height=height)
+    given: Any = ax
+    axes: list[Axes] = list(given) if hasattr(given, "__len__") else [given]
+    if len(axes) != wanted:
+        raise ValueError(f"these maps need {wanted} axes, one for each panel; got {len(axes)}.")
+    return axes
+
+
 def plain(ax: Any) -> None:
     """Take away the frame lines that carry nothing."""
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
+
+
+def without_ticks(axes: Sequence[Any]) -> None:
+    """Take away the ticks of panels whose axes are positions."""
+    for ax in axes:
+        ax.set_xticks([])
+        ax.set_yticks([])

@@ -198,6 +198,16 @@ def test_a_block_without_a_filter_has_no_response(image):
     assert held["responses"] == []
 
 
+@pytest.mark.parametrize("name", ["nl", "snl"])
+def test_half_precision_can_be_looked_at(image, name):
+    block, x = nonlocal_block(name, 4).bfloat16(), torch.randn(1, 4, 5, 6).bfloat16()
+    (held,) = data_of(explore(image, {name: (block, x)}))["blocks"]
+    dense = block.affinity_of(x).to_dense()[0].detach().float().numpy()
+    peaks = opened(held["views"][0]["peaks"], "<f4", 1)
+    np.testing.assert_allclose(peaks[:, 0], dense.max(axis=1), rtol=0.02)
+    assert len(held["responses"][0]["greatest"]) == 81
+
+
 def test_every_unit_has_a_response(image):
     block = nonlocal_block("ns", 4, depth=2)
     (held,) = data_of(explore(image, {"ns": (block, torch.randn(1, 4, 5, 6))}))["blocks"]
