@@ -105,11 +105,11 @@ def sweep(
     runs = make_all(missing, data, processes=processes, commit=commit_of(CHECKOUT), retry=retry)
     for count, (run, record) in enumerate(runs, start=1):
         failed += bool(record.error)
-        left = (time.monotonic() - began) / count * (len(missing) - count)
-        print(
-            f"[{count}/{len(missing)}] {_result(run, record)}; about {_duration(left)} left",
-            flush=True,
-        )
+        words = f"[{count}/{len(missing)}] {_result(run, record)}"
+        if len(done) == 1:  # runs of one study take about the same time
+            left = (time.monotonic() - began) / count * (len(missing) - count)
+            words += f"; about {_duration(left)} left"
+        print(words, flush=True)
     if failed:
         print(f"{failed} runs failed; the CSV says why. --retry makes them again.", flush=True)
 
