@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from snl_graph.operators import AffinityOperator, FactoredOperator, ScaledOperator
+from snl_graph.operators.diagonal import accumulation_dtype
 from snl_graph.operators.factored import BalancedFactoredOperator
 from snl_graph.spectral.dense import (
     Pairs,
@@ -32,33 +33,37 @@ ROWS = 4096
 
 @dataclass(frozen=True)
 class Factors:
-    """A = X Yᵀ, or ½ (X Yᵀ + Y Xᵀ) where it is symmetrised.
+    """A = X Yᵀ, or ½ (X Yᵀ + Y Xᵀ) where it is symmetrised; X = S Φ and Y = T Ψ.
 
     Attributes:
-        x, y: Shape (N, r), float64.
+        phi, psi: Shape (N, r), in their own precision.
+        s, t: The diagonals S and T, shape (N, 1), float64; the same where it is symmetrised.
         is_symmetrized: Which of the two.
     """
 
-    x: Array
-    y: Array
+    phi: Array
+    psi: Array
+    s: Array
+    t: Array
     is_symmetrized: bool
 
     @property
     def width(self) -> int:
         """2r, the greatest rank that A can have after it is reduced."""
-        return 2 * int(self.x.shape[1])
+        return 2 * int(self.phi.shape[1])
 
     def scaled(self, left: Array, right: Array) -> Factors:
         """diag(left) A diag(right), no longer known to be symmetric."""
-        x, y = self.x, self.y
+        phi, psi = self.phi, self.psi
         if self.is_symmetrized:
-            x, y = np.hstack([x, y]) / 2, np.hstack([y, x])
-        return Factors(left[:, None] * x, right[:, None] * y, False)
+            phi, psi = np.hstack([phi, psi]) / 2, np.hstack([psi, phi])
+        return Factors(phi, psi, left[:, None] * self.s, right[:, None] * self.t, False)
 
     def apply(self, z: Array) -> Array:
         """A z for z of shape (N, P)."""
-        product: Array = self.x @ (self.y.T @ z)
-        return (product + self.y @ (self.x.T @ z)) / 2 if self.is_symmetrized else product
+        x, y = self.s * self.phi, self.t * self.psi
+        product: Array = x @ (y.T @ z)
+        return (product + y @ (x.T @ z)) / 2 if self.is_symmetrized else product
 
     def core(self) -> Array:
         """C = Qᵀ A Q, shape (2r, 2r): QR of a few rows at a time, Q never formed.
@@ -66,19 +71,21 @@ class Factors:
         Cost: time 8·N·r², memory O(r²) and one block of rows.
         """
         triangle = np.zeros((0, self.width))
-        for first in range(0, len(self.x), ROWS):
-            rows = slice(first, first + ROWS)
-            block = np.hstack([self.x[rows], self.y[rows]])
-            require_finite(block)
+        for first in range(0, len(self.phi), ROWS):
+            block = self._rows(slice(first, first + ROWS))
             triangle = np.asarray(np.linalg.qr(np.vstack([triangle, block]), mode="r"))
         return self._core(triangle)
 
     def core_and_basis(self) -> tuple[Array, Array]:
         """C and Q, shape (N, 2r)."""
-        both = np.hstack([self.x, self.y])
-        require_finite(both)
-        basis, triangle = np.linalg.qr(both)
+        basis, triangle = np.linalg.qr(self._rows(slice(None)))
         return self._core(triangle), basis
+
+    def _rows(self, rows: slice) -> Array:
+        """Rows of [X Y] in float64."""
+        block = np.hstack([self.s[rows] * self.phi[rows], self.t[rows] * self.psi[rows]])
+        require_finite(block)
+        return block
 
     def _core(self, triangle: Array) -> Array:
         r = self.width // 2
@@ -102,11 +109,16 @@ def _factors(a: AffinityOperator) -> Factors | None:
         return inner.scaled(left, right)
     if not isinstance(a, FactoredOperator):
         return None
-    phi, psi = as_numpy(a.phi), as_numpy(a.psi)
+    root = np.ones((a.shape[-1], 1))
     if isinstance(a, BalancedFactoredOperator):
         root = as_numpy(a.root.values)[:, None]
-        phi, psi = root * phi, root * psi
-    return Factors(phi, psi, a.is_symmetric)
+    return Factors(_held(a.phi), _held(a.psi), root, root, a.is_symmetric)
+
+
+def _held(factor: torch.Tensor) -> Array:
+    """The numbers of a factor in their own precision, float32 at least."""
+    numbers: Array = factor.detach().cpu().to(accumulation_dtype(factor.dtype)).numpy()
+    return numbers
 
 
 def factored_pairs(graph: OneGraph, factors: Factors, *, vectors: bool) -> tuple[Pairs, float]:

@@ -51,7 +51,7 @@ def recurrence(product: Product, start: Array, steps: int) -> tuple[Array, Array
     converged, which share the weight among them (Parlett, *The Symmetric Eigenvalue Problem*,
     §13.3; Greenbaum, Linear Algebra Appl. 113 (1989)).
 
-    Cost: ``steps`` products, memory of 4 signals (N, P).
+    Cost: ``steps`` products, memory of 3 signals (N, P).
     """
     norm = np.linalg.norm(start, axis=0)
     vector, before = start / np.where(norm > 0, norm, 1), np.zeros_like(start)
@@ -59,16 +59,20 @@ def recurrence(product: Product, start: Array, steps: int) -> tuple[Array, Array
     is_alive = norm > 0
     diagonals, offs = [], []
     for _ in range(steps):
-        rest = vector - product(vector) - beta * before
+        rest = product(vector)  # fresh memory, and the last here: the rest is done in place
+        np.subtract(vector, rest, out=rest)
+        before *= beta
+        rest -= before
         alpha = np.einsum("np,np->p", vector, rest)
-        rest -= alpha * vector
+        rest -= np.multiply(vector, alpha, out=before)
         beta = np.sqrt(np.einsum("np,np->p", rest, rest))
         # A probe that has seen its whole invariant subspace goes on as zeros.
         is_alive = is_alive & (beta > 1e-13)
         beta = np.where(is_alive, beta, 0)
         diagonals.append(alpha)
         offs.append(beta)
-        before, vector = vector, rest / np.where(is_alive, beta, np.inf)
+        rest /= np.where(is_alive, beta, np.inf)
+        before, vector = vector, rest
         if not is_alive.any():
             break
     return np.array(diagonals).T, np.array(offs).T
