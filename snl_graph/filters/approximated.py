@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Self
 
+import torch
 from torch import nn
 
 from snl_graph.filters.accuracy import approximation_error
@@ -63,6 +64,9 @@ class Approximated(GraphFilter):
             return
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance!r}.")
+        if any(parameter.is_meta for parameter in self.parameters()):
+            self._set_steps(self._steps_of_a_twin(tolerance))
+            return
         if self._error_of(1) <= tolerance:
             least, enough = -1, 1
         else:
@@ -82,6 +86,14 @@ class Approximated(GraphFilter):
             else:
                 least = middle
         self._set_steps(enough)
+
+    def _steps_of_a_twin(self, tolerance: float) -> int:
+        """Steps of the same filter on the processor, for parameters on "meta" have no numbers."""
+        with torch.device("cpu"):
+            twin = copy.deepcopy(self).to_empty(device="cpu")
+            twin.reset_parameters()
+            twin.settle_steps(None, tolerance)
+        return twin.steps
 
     def _error_of(self, steps: int) -> float:
         self._set_steps(steps)

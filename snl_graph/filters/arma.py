@@ -63,7 +63,7 @@ class ARMA(Approximated):
     ) -> None:
         super().__init__()
         self.taps = tuple(range(require_taps(K)))
-        chosen = torch.linspace(0.5, -0.5, K).tolist() if poles is None else poles
+        chosen = [0.5 - t / max(K - 1, 1) for t in range(K)] if poles is None else poles
         self.start = require_length(chosen, K, "poles")
         if not all(-1 < pole < 1 for pole in self.start):
             raise ValueError(

@@ -126,11 +126,8 @@ class Meyer(ChebyshevSeries):
 
 def _scales_between(most: float, least: float, count: int) -> list[float]:
     """``count`` numbers from ``most`` down to ``least`` in equal ratios; one is ``most``."""
-    if count == 0:
-        return []
-    return torch.logspace(
-        math.log2(most), math.log2(least), count, base=2, dtype=torch.float64
-    ).tolist()
+    ratio = least / most
+    return [most * ratio ** (t / max(count - 1, 1)) for t in range(count)]
 
 
 def _meyer_low(x: Tensor) -> Tensor:

@@ -286,7 +286,11 @@ class TestInLayers:
             conv.filter, (m + m.T) / 2, x, [lin.weight for lin in conv.lins.children()]
         )
         assert_equal(conv(x), expected + conv.bias)
-        assert filter_response(conv, [0.0, 1.0]).shape == (2, 5, 3)
+        lambdas = torch.tensor([0.0, 0.7, 2.0], dtype=torch.float64)
+        taps = conv.filter.response(lambdas)
+        for g, at in zip(filter_response(conv, lambdas), taps, strict=True):
+            matrices = (lin.weight for lin in conv.lins.children())
+            assert_equal(g, sum(value * w for value, w in zip(at, matrices, strict=True)))
         conv.reset_parameters()
 
     def test_a_batch_of_graphs_is_filtered_graph_by_graph(self, name: str) -> None:
@@ -359,6 +363,13 @@ class TestInLayers:
         y.float().sin().sum().backward()
         assert y.isfinite().all()
         assert all(p.grad.isfinite().all() for p in half.parameters() if p.grad is not None)
+
+    def test_a_block_without_numbers_takes_as_many_steps(self, name: str) -> None:
+        """On the device "meta", where big networks are laid out before they get their weights."""
+        with torch.device("meta"):
+            block = nonlocal_block("gsnl", 4, filter=name, K=3)
+        assert all(parameter.is_meta for parameter in block.parameters())
+        assert block.units[0].filter.order == as_filter(name, 3).order
 
     def test_one_position_is_filtered(self, name: str) -> None:
         block = nonlocal_block("gsnl", 4, filter=name, K=3, norm="none")
