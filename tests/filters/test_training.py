@@ -7,7 +7,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
-from snl_graph import nonlocal_block
+from models.recipe import Recipe
+from models.training import network_of
+from snl_graph import inserted_blocks, nonlocal_block
 from snl_graph.filters import FILTERS, Cayley, ChebyshevApproximation, Heat, MexicanHat
 
 LEARNED = {
@@ -43,3 +45,17 @@ def test_the_loss_on_digits_falls_and_every_parameter_moves(name: str) -> None:
     assert losses[-1] < 0.6 * losses[0]
     still = [key for key, value in block.named_parameters() if torch.equal(value, before[key])]
     assert not still
+
+
+def test_a_recipe_names_the_filter_and_its_k() -> None:
+    recipe = Recipe(
+        network="preresnet8",
+        dataset="digits",
+        block="gsnl",
+        after=("layer2.0",),
+        block_options={"filter": "cayley", "K": 3},
+    )
+    (block,) = inserted_blocks(network_of(recipe)).values()
+    filter = block.units[0].filter
+    assert isinstance(filter, Cayley)
+    assert len(filter.taps) == 5
