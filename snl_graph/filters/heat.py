@@ -28,7 +28,7 @@ class Heat(ChebyshevSeries):
     Raises:
         ValueError: If K, times or order are out of range.
 
-    Cost: ``order`` applications of A; about τ/2 + 2 for an error of 1e-2 while τ ≤ 4.
+    Cost: ``order`` applications of A: 3, 4, 5, 7 for the longest time 1, 2, 4, 8 by default.
 
     Example:
         >>> Heat(2, times=(1, 3)).response(torch.tensor([0.0, 1.0]))

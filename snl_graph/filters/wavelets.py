@@ -90,7 +90,7 @@ class Meyer(ChebyshevSeries):
     Raises:
         ValueError: If K or the order is out of range.
 
-    Cost: ``order`` applications of A, about 11 for K = 2, and 13·2^(K−2) beyond.
+    Cost: ``order`` applications of A: 12, 24, 40 for K = 2, 3, 4 by default.
 
     Example:
         >>> Meyer(3).response(torch.tensor([0.3, 1.1])).square().sum(1)
