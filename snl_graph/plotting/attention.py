@@ -11,7 +11,14 @@ from torch import Tensor
 from snl_graph.attention import BlockAttention, View
 from snl_graph.grids import Size, num_positions
 from snl_graph.operators import AffinityOperator
-from snl_graph.plotting.canvas import DIVERGING, SEQUENTIAL, VERMILION, panels, without_ticks
+from snl_graph.plotting.canvas import (
+    DIVERGING,
+    SEQUENTIAL,
+    VERMILION,
+    panels,
+    signed_power,
+    without_ticks,
+)
 from snl_graph.plotting.montage import Array, montage, place_in_montage
 
 if TYPE_CHECKING:
@@ -27,6 +34,7 @@ def plot_attention_maps(
     ax: Axes | Sequence[Axes] | None = None,
     *,
     image: Tensor | None = None,
+    gamma: float = 1.0,
 ) -> list[Axes]:
     """For each position its row of A: how much every position of the map gives to it.
 
@@ -44,6 +52,7 @@ def plot_attention_maps(
             figure.
         image: Input picture (*spatial) in grey or (3, *spatial) in colour, drawn first with the
             positions marked on it.
+        gamma: Colours follow weight^γ; below 1 faint weights show, and the caption says so.
 
     Returns:
         The axes.
@@ -59,7 +68,7 @@ def plot_attention_maps(
             "batch pass one item: a.to_dense()[0]."
         )
     rows = matrix.detach().double().cpu().numpy()[_numbers(positions, size)]
-    return _draw(rows, positions, size, size, ax, image)
+    return _draw(rows, positions, size, size, ax, image, gamma)
 
 
 def plot_block_attention(
@@ -69,6 +78,7 @@ def plot_block_attention(
     *,
     view: str | None = None,
     image: Tensor | None = None,
+    gamma: float = 1.0,
 ) -> list[Axes]:
     """For each position where a block looks from there, whatever kind of block it is.
 
@@ -79,6 +89,7 @@ def plot_block_attention(
         view: Label of a view of ``seen.views``, such as "pass 2" or "head 1"; None takes the first:
             all passes one after another, or the mean of the heads.
         image: As there.
+        gamma: As there.
 
     Returns:
         The axes.
@@ -88,7 +99,7 @@ def plot_block_attention(
     """
     rows = seen.rows(_numbers(positions, seen.size))[_view(seen, view)]
     shown = rows.double().cpu().numpy()
-    return _draw(shown, positions, seen.size, seen.source_size, ax, image)
+    return _draw(shown, positions, seen.size, seen.source_size, ax, image, gamma)
 
 
 def plot_attention_views(
@@ -97,6 +108,7 @@ def plot_attention_views(
     ax: Axes | Sequence[Axes] | None = None,
     *,
     image: Tensor | None = None,
+    gamma: float = 1.0,
 ) -> list[Axes]:
     """From one position, every way to look at a block: its passes, their chain, its heads.
 
@@ -105,6 +117,7 @@ def plot_attention_views(
         position: Where to look from.
         ax: One axes a view of ``seen.views``, and one more before them if ``image`` is given.
         image: As in :func:`plot_attention_maps`.
+        gamma: As there.
 
     Returns:
         The axes.
@@ -116,7 +129,7 @@ def plot_attention_views(
     rows = np.concatenate([row.double().cpu().numpy() for row in found.values()])
     labels = [view.label for view in found]
     places = [position] * len(labels)
-    return _draw(rows, places, seen.size, seen.source_size, ax, image, labels)
+    return _draw(rows, places, seen.size, seen.source_size, ax, image, gamma, labels)
 
 
 def _draw(
@@ -126,8 +139,11 @@ def _draw(
     sources: Size,
     ax: Axes | Sequence[Axes] | None,
     image: Tensor | None,
+    gamma: float,
     labels: Sequence[str] | None = None,
 ) -> list[Axes]:
+    if not gamma > 0:
+        raise ValueError(f"gamma must be above 0; got {gamma}.")
     wanted = len(positions) + (image is not None)
     axes = panels(ax, wanted)
     if image is not None:
@@ -137,26 +153,30 @@ def _draw(
         zip(positions, rows, axes[wanted - len(positions) :], strict=True), start=1
     ):
         name = f"from {number}" if labels is None else labels[number - 1]
-        _draw_map(panel, row.reshape(sources), position, size, name)
+        _draw_map(panel, row.reshape(sources), position, size, name, gamma)
     without_ticks(axes)
     return axes
 
 
-def _draw_map(panel: Any, weights: Array, position: Position, size: Size, name: str) -> None:
+def _draw_map(
+    panel: Any, weights: Array, position: Position, size: Size, name: str, gamma: float
+) -> None:
     largest = np.abs(weights).max()
     # Rounding leaves traces below zero in a kernel that has none.
     signed = weights.min() < -1e-6 * largest
+    # The array holds the weights themselves; gamma is a matter of the colours alone.
+    limits = (-largest if signed else 0, largest or 1)
     panel.imshow(
         montage(weights),
         cmap=DIVERGING if signed else SEQUENTIAL,
-        vmin=-largest if signed else 0,
-        vmax=largest or 1,
+        norm=signed_power(limits, gamma),
     )
     x, y = place_in_montage(position, size, weights.shape)
     panel.plot(x, y, "o", color=VERMILION, markerfacecolor="none", markersize=9)
     low = weights.min() if signed else 0
     colon = ": " if name else ""
-    panel.set_xlabel(f"{name}{colon}{low:.2g} to {largest:.2g}", fontsize="small")
+    power = "" if gamma == 1 else f", γ = {gamma:g}"
+    panel.set_xlabel(f"{name}{colon}{low:.2g} to {largest:.2g}{power}", fontsize="small")
 
 
 def _draw_image(panel: Any, image: Tensor, positions: Sequence[Position], size: Size) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -66,6 +68,22 @@ def panels(
     if len(axes) != wanted:
         raise ValueError(f"these maps need {wanted} axes, one for each panel; got {len(axes)}.")
     return axes
+
+
+def signed_power(limits: tuple[float, float], gamma: float) -> Any:
+    """Scale of colours on which a value v lies at sign(v) |v|^gamma between the limits."""
+    from matplotlib.colors import FuncNorm, Normalize
+
+    if gamma == 1:
+        return Normalize(*limits)
+
+    def power(values: Any) -> Any:
+        return np.sign(values) * np.abs(values) ** gamma
+
+    def root(values: Any) -> Any:
+        return np.sign(values) * np.abs(values) ** (1 / gamma)
+
+    return FuncNorm((power, root), *limits)
 
 
 def plain(ax: Any) -> None:

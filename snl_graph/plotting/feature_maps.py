@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snl_graph.plotting.canvas import SEQUENTIAL, new_axes, panels, without_ticks
+from snl_graph.plotting.canvas import DIVERGING, SEQUENTIAL, new_axes, panels, without_ticks
 from snl_graph.plotting.montage import Array, montage
 from snl_graph.probe import visit
 
@@ -73,14 +73,15 @@ def plot_before_and_after(
     Args:
         block: The block. It runs in evaluation mode and is left as it was.
         x: What enters it, (1, C, *spatial).
-        ax: Two axes; None makes a figure.
+        ax: Two axes, or three: the third shows what the block changed, after − before, on a
+            diverging scale whose middle is zero. None makes a figure of three.
         image: As in :func:`plot_feature_map`.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: If ``x`` is not one feature map, or there are not two axes.
+        ValueError: If ``x`` is not one feature map, or the axes are not two or three.
     """
     before = _strength(x)
     seen = visit(block, block, x)
@@ -88,11 +89,19 @@ def plot_before_and_after(
         raise seen.failure
     y = seen.outputs[0]
     after = _strength(y)
-    axes = panels(ax, 2, width=2.8, height=2.3)
+    three = ax is None or len(ax) != 2
+    axes = panels(ax, 3 if three else 2, width=2.8, height=2.3)
     limits = (float(min(before.min(), after.min())), float(max(before.max(), after.max())))
-    for panel, features, name in zip(axes, (x, y), ("before", "after"), strict=True):
+    for panel, features, name in zip(axes, (x, y), ("before", "after"), strict=False):
         plot_feature_map(features, panel, image=image, limits=limits)
         panel.set_title(name, fontsize="medium")
+    if three:
+        change = after - before
+        most = float(np.abs(change).max()) or 1.0
+        drawn = axes[2].imshow(montage(change), cmap=DIVERGING, vmin=-most, vmax=most)
+        axes[2].figure.colorbar(drawn, ax=axes[2], shrink=0.8)
+        axes[2].set_title("after − before", fontsize="medium")
+        without_ticks(axes)
     return axes
 
 

@@ -56,7 +56,13 @@ def plot_taps(filter: GraphFilter, ax: Axes | None = None, *, points: int = 201)
     handles, labels = ax.get_legend_handles_labels()
     lines = [(h, text) for h, text in zip(handles, labels, strict=True) if "," not in text]
     if len(lines) <= 8:
-        ax.legend(*zip(*lines, strict=True), frameon=False, fontsize="small")
+        ax.legend(
+            *zip(*lines, strict=True),
+            frameon=False,
+            fontsize="small",
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+        )
     plain(ax)
     return ax
 

@@ -92,6 +92,17 @@ def test_a_sequence_is_one_line_and_colour_pictures_stay_coloured():
     np.testing.assert_allclose(shown(image), picture.permute(1, 2, 0).numpy())
 
 
+def test_gamma_changes_colours_and_no_number():
+    a = torch.tensor([[0.0, 0.25, 1.0], [-1.0, 0.25, 0.5], [1.0, 1.0, 1.0]])
+    axes = plot_attention_maps(a, (3,), [(0,), (1,)], Figure().subplots(1, 2), gamma=0.5)
+    np.testing.assert_allclose(shown(axes[0]), [[0, 0.25, 1]])
+    np.testing.assert_allclose(axes[0].images[0].norm([0, 0.25, 1]), [0, 0.5, 1])
+    np.testing.assert_allclose(axes[1].images[0].norm([-1, -0.25, 0, 0.25]), [0, 0.25, 0.5, 0.75])
+    assert "γ = 0.5" in axes[0].get_xlabel()
+    with pytest.raises(ValueError, match="gamma must be above 0; got 0"):
+        plot_attention_maps(a, (3,), [(0,)], Figure().subplots(), gamma=0)
+
+
 def test_positions_and_pictures_that_do_not_fit_are_refused():
     seen = attention_of(nonlocal_block("nl", 4), torch.randn(1, 4, 2, 3))
     for position in [(2, 0), (0, 3), (-1, 0), (0,), (0, 0, 0)]:

@@ -135,6 +135,15 @@ def test_before_and_after_share_one_scale():
     assert high == pytest.approx(max(f[0].square().mean(0).sqrt().max() for f in (x, y)).item())
 
 
+def test_the_third_panel_is_what_the_block_changed():
+    block, x = nonlocal_block("snl", 4).eval(), torch.randn(1, 4, 3, 5)
+    before, after, change = plot_before_and_after(block, x, Figure().subplots(1, 3))
+    difference = after.images[-1].get_array() - before.images[-1].get_array()
+    np.testing.assert_allclose(change.images[0].get_array(), difference, atol=1e-12)
+    low, high = change.images[0].get_clim()
+    assert -low == high == pytest.approx(np.abs(difference).max())
+
+
 def test_maps_that_do_not_fit_are_refused(ax):
     with pytest.raises(ValueError, match=r"\(1, C, \*spatial\).*got \(2, 4, 3, 3\)"):
         plot_feature_map(torch.zeros(2, 4, 3, 3), ax)
@@ -142,7 +151,7 @@ def test_maps_that_do_not_fit_are_refused(ax):
         plot_feature_map(torch.zeros(1, 4, 3, 3), ax, image=torch.zeros(3, 6, 6))
     with pytest.raises(ValueError, match="not finite"):
         plot_feature_map(torch.full((1, 4, 3, 3), float("nan")), ax)
-    with pytest.raises(ValueError, match="need 2 axes"):
+    with pytest.raises(ValueError, match="need 3 axes"):
         plot_before_and_after(nonlocal_block("snl", 4), torch.zeros(1, 4, 3, 3), [ax])
 
 
