@@ -40,6 +40,20 @@ def for_each_item(a: AffinityOperator, solve: Callable[[AffinityOperator], Any])
     Raises:
         ValueError: If A is not square, or no process holds it.
     """
+    require_one_square(a)
+    batch = a.shape[:-2]
+    if not batch:
+        return solve(a)
+    found = iter([solve(item(a, i)) for i in itertools.product(*map(range, batch))])
+
+    def nested(axes: torch.Size) -> Any:
+        return [nested(axes[1:]) for _ in range(axes[0])] if axes else next(found)
+
+    return nested(batch)
+
+
+def require_one_square(a: AffinityOperator) -> None:
+    """Raise a ``ValueError`` unless A is square and held by this process."""
     if isinstance(a, ShardedOperator | FactoredShard):
         raise ValueError(
             "the nodes of this operator are spread over processes. Gather the features first: "
@@ -50,15 +64,6 @@ def for_each_item(a: AffinityOperator, solve: Callable[[AffinityOperator], Any])
             f"a spectrum needs a square operator; this one has shape {tuple(a.shape)} (keys and "
             f"values are subsampled, or the graph is bipartite)."
         )
-    batch = a.shape[:-2]
-    if not batch:
-        return solve(a)
-    found = iter([solve(item(a, i)) for i in itertools.product(*map(range, batch))])
-
-    def nested(axes: torch.Size) -> Any:
-        return [nested(axes[1:]) for _ in range(axes[0])] if axes else next(found)
-
-    return nested(batch)
 
 
 def item(a: AffinityOperator, index: Index) -> AffinityOperator:
@@ -113,17 +118,23 @@ def _chosen(held: Any, index: Index, batch: torch.Size) -> Any:
     return held
 
 
+def first_of_batch(a: AffinityOperator) -> AffinityOperator:
+    """A of the first item along the first batch axis, shape (*rest, N, N)."""
+    rest = a.shape[1:-2]
+    return item(a, (0,)) if not rest else _Item(a, (0,))
+
+
 class _Item(AffinityOperator):
     """One item of any operator: the others get signals of zeros."""
 
     def __init__(self, whole: AffinityOperator, index: Index) -> None:
         self.whole, self.index = whole, index
         self.representation = whole.representation  # type: ignore[misc]
-        self.shape, self.dtype, self.device = whole.shape[-2:], whole.dtype, whole.device
+        self.shape, self.dtype, self.device = whole.shape[len(index) :], whole.dtype, whole.device
         self.is_symmetric, self.is_nonnegative = whole.is_symmetric, whole.is_nonnegative
 
     def apply(self, z: Tensor) -> Tensor:
-        signals = z.new_zeros(*self.whole.shape[:-2], *z.shape)
+        signals = z.new_zeros(*self.whole.shape[:-2], *z.shape[-2:])
         signals[self.index] = z
         return self.whole.apply(signals)[self.index]
 

@@ -13,8 +13,8 @@ from torch import Tensor
 from snl_graph.conv.lambda_max import BOUND, estimate_lambda_max
 from snl_graph.names import lookup
 from snl_graph.operators import AffinityOperator
-from snl_graph.spectral.graph import OneGraph
-from snl_graph.spectral.items import for_each_item
+from snl_graph.spectral.graph import OneGraph, require_finite
+from snl_graph.spectral.items import for_each_item, require_one_square
 from snl_graph.spectral.lanczos import start_vectors
 from snl_graph.spectral.sources import as_operators
 from snl_graph.spectral.spectrum import SMALL, spectrum_of
@@ -125,10 +125,20 @@ def lambda_max(obj: Any, policy: LambdaMaxPolicy | str = "lanczos") -> Tensor:
     """
     chosen = lookup(POLICIES, policy, "policy")() if isinstance(policy, str) else policy
     operators = as_operators(obj)
+    if isinstance(operators, list):
+        found = [_of_operator(a, chosen) for a in operators]
+        return torch.stack(found) if found else torch.empty(0, dtype=torch.float64)
+    return _of_operator(operators, chosen)
+
+
+def _of_operator(a: AffinityOperator, policy: LambdaMaxPolicy) -> Tensor:
+    require_one_square(a)
+    if a.shape[-1] == 0:
+        raise ValueError("a graph without nodes has no eigenvalues, so no λ_max.")
     with torch.no_grad():
-        if isinstance(operators, list):
-            return torch.stack([chosen(a) for a in operators]) if operators else torch.empty(0)
-        return chosen(operators)
+        found = policy(a)
+    require_finite(found.numpy())
+    return found
 
 
 def _require_symmetric(a: AffinityOperator, policy: str) -> None:

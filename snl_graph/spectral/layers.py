@@ -1,4 +1,4 @@
-"""The operator of an :class:`~snl_graph.SNLConv` on an input."""
+"""The operator of a layer or of a block on an input."""
 
 from __future__ import annotations
 
@@ -6,13 +6,47 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import scatter
 
 from snl_graph.affinity import affinity
+from snl_graph.blocks import NonlocalBlock
+from snl_graph.blocks.graphs import graph_map
 from snl_graph.conv import SNLConv
 from snl_graph.conv.heads import split_heads
+from snl_graph.grids import flatten
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators import AffinityOperator, EdgeOperator
+from snl_graph.spectral.items import first_of_batch
+
+
+def operators_of_block(
+    block: Any, x: Tensor | Data, valid: Tensor | None = None
+) -> AffinityOperator | list[AffinityOperator]:
+    """A of the block, shape (B, [heads,] N, N); of a PyG graph ([heads,] N, N), one a graph.
+
+    Args:
+        block: A nonlocal block, or for feature maps any module with ``affinity_of``.
+        x: A feature map, or a ``Data`` or ``Batch``, whose edges are the mask if it has any.
+        valid: As ``affinity_of`` takes it.
+    """
+    with torch.no_grad():
+        if isinstance(x, Data) and isinstance(block, NonlocalBlock):
+            if isinstance(x, Batch):
+                return [_of_graph(block, graph) for graph in x.to_data_list()]
+            return _of_graph(block, x)
+        found: AffinityOperator = (
+            block.affinity_of(x, valid) if valid is not None else (block.affinity_of(x))
+        )
+        return found
+
+
+def _of_graph(block: NonlocalBlock, graph: Data) -> AffinityOperator:
+    as_map = graph_map(graph, block.channels)
+    nodes, size = flatten(as_map.x)
+    phi, psi = block.affinity.embed(nodes)
+    a = block.affinity(phi, psi, size, mask=as_map.mask, node_set=as_map.node_set)
+    return first_of_batch(a)
 
 
 def operators_of_layer(
@@ -42,11 +76,13 @@ def operators_of_layer(
             "one tensor x (N, F)."
         )
     with torch.no_grad():
-        graphs = _node_ranges(batch, x.shape[-2])
         if edge_index is None:
+            conv(x, None, edge_weight, batch)  # for the layer's own checks of its input
+            graphs = _node_ranges(batch, x.shape[-2])
             found = [_complete(conv, x[..., nodes, :]) for nodes in graphs]
         else:
             whole = _on_edges(conv, x, edge_index, edge_weight, batch)
+            graphs = _node_ranges(batch, x.shape[-2])
             found = [_part(whole, nodes) for nodes in graphs] if batch is not None else [whole]
     return found if batch is not None else found[0]
 
@@ -60,7 +96,6 @@ def _node_ranges(batch: Tensor | None, nodes: int) -> list[slice]:
 
 def _complete(conv: SNLConv, x: Tensor) -> AffinityOperator:
     """A of all pairs of nodes, never written down."""
-    conv(x)  # the layer's own checks of its input
     assert conv.kernel is not None
     phi = x if conv.phi is None else conv.phi(x)
     psi = x if conv.psi is None else conv.psi(x)

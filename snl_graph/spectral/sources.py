@@ -16,7 +16,7 @@ from snl_graph import checks
 from snl_graph.conv import SNLConv
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators import AffinityOperator, DenseOperator, EdgeOperator
-from snl_graph.spectral.layers import operators_of_layer
+from snl_graph.spectral.layers import operators_of_block, operators_of_layer
 
 _FORMS = (
     "an operator, (block, feature map), (SNLConv, x, edge_index), a PyG Data or Batch, a networkx "
@@ -64,15 +64,12 @@ def _of_module(obj: tuple[Any, ...]) -> AffinityOperator | list[AffinityOperator
     module, *inputs = obj or (None,)
     if isinstance(module, SNLConv) and inputs:
         return operators_of_layer(module, *inputs)
-    affinity_of = getattr(module, "affinity_of", None)
-    if not isinstance(module, nn.Module) or affinity_of is None or not inputs:
-        raise TypeError(
-            f"no graph in the tuple ({', '.join(type(part).__name__ for part in obj)}); expected "
-            f"(block, feature map) or (SNLConv, x, edge_index)."
-        )
-    with torch.no_grad():
-        operator: AffinityOperator = affinity_of(*inputs)
-    return operator
+    if isinstance(module, nn.Module) and hasattr(module, "affinity_of") and inputs:
+        return operators_of_block(module, *inputs)
+    raise TypeError(
+        f"no graph in the tuple ({', '.join(type(part).__name__ for part in obj)}); expected "
+        f"(block, feature map) or (SNLConv, x, edge_index)."
+    )
 
 
 def _of_data(graph: Data) -> EdgeOperator | DenseOperator:

@@ -108,8 +108,9 @@ def spectrum(obj: Any, k: int | None = None, *, vectors: bool = False) -> Any:
 def spectrum_of(graph: OneGraph, k: int | None = None, *, vectors: bool = False) -> Spectrum:
     """The spectrum of one graph; see :func:`spectrum`."""
     n = graph.n
-    if k is not None and not 1 <= k <= n:
-        raise ValueError(f"k is how many of the {n} eigenvalues to return; got {k}.")
+    is_count = isinstance(k, int | np.integer) and not isinstance(k, bool)
+    if k is not None and not (is_count and 1 <= k <= n):
+        raise ValueError(f"k is how many of the {n} eigenvalues to return, or None; got {k!r}.")
     if n == 0:
         empty = torch.empty(0, dtype=torch.float64)
         no_vectors = torch.empty(0, 0, dtype=torch.float64) if vectors else None

@@ -209,7 +209,91 @@ def test_what_holds_no_graph_is_refused(obj, error, words):
         spectrum(obj)
 
 
-@pytest.mark.parametrize("k", [0, 4])
+@pytest.mark.parametrize("k", [0, 4, 2.5, True, "3"])
 def test_k_out_of_range_is_refused(k):
     with pytest.raises(ValueError, match="of the 3 eigenvalues"):
         spectrum(torch.eye(3), k)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+@pytest.mark.parametrize("has_edges", [True, False])
+def test_spectrum_of_a_block_on_graphs_is_that_of_each_graph(has_edges, heads):
+    block = nonlocal_block(
+        "snl", 4, heads=heads, kernel="embedded_gaussian", hidden_channels=4
+    ).double()
+    edges = torch.tensor([[0, 1, 2], [1, 2, 2]])
+    graphs = [
+        Data(x=torch.randn(n, 4, dtype=torch.float64), edge_index=edges if has_edges else None)
+        for n in (3, 5)
+    ]
+    found = spectrum((block, Batch.from_data_list(graphs)))
+    for graph, items in zip(graphs, found, strict=True):
+        phi, psi = (f(graph.x).detach().numpy() for f in (block.affinity.phi, block.affinity.psi))
+        n = len(phi)
+        joined = np.zeros((n, n))
+        joined[edges[1], edges[0]] = 1
+        for head in range(heads):
+            columns = slice(head * 4 // heads, (head + 1) * 4 // heads)
+            m = np.exp(phi[:, columns] @ psi[:, columns].T) * (joined if has_edges else 1)
+            item = items if heads == 1 else items[head]
+            close(item.eigenvalues, np.linalg.eigvalsh(np.eye(n) - naive_sym(m)))
+
+
+def test_copies_of_an_edge_add_up_in_the_spectrum_of_a_layer():
+    conv = SNLConv(2, 2).double()
+    x = torch.randn(4, 2, dtype=torch.float64)
+    listed = torch.tensor([[0, 0, 1, 2, 3], [1, 1, 2, 1, 1]])
+    m = np.zeros((4, 4))
+    np.add.at(m, (listed[1].numpy(), listed[0].numpy()), 1)
+    found = spectrum((conv, x, listed))
+    close(found.eigenvalues, np.linalg.eigvalsh(np.eye(4) - naive_sym(m)))
+    a = as_operators((conv, x, listed)).to_dense()
+    np.testing.assert_allclose(a.numpy(), naive_sym(m), atol=1e-12)
+    adjacency = torch.tensor(m).to_sparse_csr()
+    close(spectrum((conv, x, adjacency)).eigenvalues, found.eigenvalues.numpy())
+
+
+def test_networkx_weights_of_multigraphs_and_self_loops_are_counted_once():
+    graph = nx.MultiGraph([(0, 1, {"weight": 2.0}), (0, 1, {"weight": 3.0}), (1, 2), (2, 2)])
+    m = np.array([[0, 5.0, 0], [5, 0, 1], [0, 1, 1]])
+    close(spectrum(graph).eigenvalues, np.linalg.eigvalsh(np.eye(3) - naive_sym(m)))
+    simple = nx.Graph([(0, 0, {"weight": 4.0}), (0, 1)])
+    m = np.array([[4.0, 1], [1, 0]])
+    close(spectrum(simple).eigenvalues, np.linalg.eigvalsh(np.eye(2) - naive_sym(m)))
+
+
+def test_weights_of_any_size_have_the_same_spectrum():
+    weights = random_weights(6, symmetric=True)
+    expected = spectrum(weights).eigenvalues
+    for scale in (1e-300, 1e300):
+        torch.testing.assert_close(spectrum(weights * scale).eigenvalues, expected)
+    with pytest.raises(ValueError, match="non-finite"):
+        spectrum(np.full((3, 3), 1e308))  # the degrees overflow
+
+
+def test_numbers_that_are_no_weights_are_refused():
+    graph = nx.path_graph(3)
+    graph[0][1]["weight"] = "heavy"
+    with pytest.raises(TypeError, match=r'"weight" of an edge is no number'):
+        spectrum(graph)
+    graph[0][1]["weight"] = None
+    with pytest.raises(ValueError, match="non-finite"):
+        spectrum(graph)
+    for weights in (np.eye(2) * 1j, torch.eye(2) * 1j, scipy.sparse.eye_array(2) * 1j):
+        with pytest.raises(TypeError, match=r"real numbers.*complex"):
+            spectrum(weights)
+    with pytest.raises(TypeError, match="array holds object"):
+        spectrum(np.array([[None, 1], [1, 0]], dtype=object))
+
+
+def test_a_layer_between_two_sets_of_nodes_has_no_spectrum():
+    conv = SNLConv((2, 2), 2, normalization="rw")
+    with pytest.raises(ValueError, match="two sets of nodes"):
+        spectrum((conv, (torch.ones(2, 2), torch.ones(3, 2)), torch.tensor([[0], [1]])))
+
+
+def test_vectors_say_which_eigenvalue_they_belong_to():
+    found = spectrum(random_weights(5), 3, vectors=True)
+    assert found.indices.tolist() == [0, 1, 2]
+    assert (found.solver, found.lambda_max_error) == ("dense", 0.0)
+    assert spectrum(random_weights(5)).indices is None
