@@ -96,10 +96,15 @@ class SNLConv(MessagePassing):
         ValueError: If options or shapes do not go together, or values are out of range.
         TypeError: If something has another type or dtype than expected.
 
-    Cost: K - 1 products with A, of time and memory O(E·F) each (a sparse matrix: memory O(N·F)),
-    twice that where "sym" meets a graph not known to be undirected. Without edges as
+    Cost: K - 1 products with A at the smaller width of F and F': time O(E·min(F, F')), memory
+    O(N·min(F, F')), forward and backward, with heads at width F. An edge list is sorted at every
+    call, O(E), once more for each direction under "sym"; a torch.sparse matrix once in its life
+    (``cached`` does the same for the layer's one graph). Without edges as
     :func:`snl_graph.affinity`; the size of the largest graph of a batch is then read from the
     device.
+
+    On small graphs, and wherever somebody reads messages (an explainer, a hook, a subclass, an
+    exported program), PyG messages take the place of the fused product, with O(E·F) memory.
 
     Explainers see one message for each of the caller's edges, in their order (under "sym" a second
     round in the other direction). PyG's explainers take every layer for one hop when they cut the

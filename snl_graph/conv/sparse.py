@@ -106,9 +106,10 @@ def _expanded(pointer: Tensor) -> Tensor:
 def _sorted(major: Tensor, minor: Tensor, shape: tuple[int, int]) -> Compressed:
     """The entries row by row, and within a row by column."""
     by_minor = minor.argsort(stable=True)
-    matrix = Compressed.of(major[by_minor], minor[by_minor], shape)
+    ends = major.index_select(0, by_minor), minor.index_select(0, by_minor)
+    matrix = Compressed.of(*ends, shape)
     assert matrix.place is not None
-    place = by_minor[matrix.place]
+    place = by_minor.index_select(0, matrix.place)
     is_listed_so = torch.equal(place, torch.arange(place.shape[0], device=place.device))
     return Compressed(matrix.pointer, matrix.index, None if is_listed_so else place)
 

@@ -214,7 +214,9 @@ class Polynomial(GraphFilter):
         columns = list(zip(*self.coefficients.values(), strict=True))  # by k
         while columns and not any(columns[-1]):
             columns.pop()
-        if not isinstance(self.basis, NestedBasis) or not columns:
+        if not columns:
+            return None
+        if not isinstance(self.basis, NestedBasis):
             return super()._narrow(a, z, weights)
         images = weights.images(z)
         parts = [images[tap].to(z.dtype) for tap in self.taps]
