@@ -45,8 +45,8 @@ class Cayley(Approximated):
     Raises:
         ValueError: If K, zoom or iterations are out of range.
 
-    Cost: (K − 1) · iterations applications of A to signals of width 2C; 16 for K = 2 by default. The same response takes
-    about a third of the products, each half as wide, by
+    Cost: (K − 1) · iterations applications of A to signals of width 2C; 16 for K = 2 by default.
+    The same response takes about a third of the products, each half as wide, by
     :class:`~snl_graph.filters.ChebyshevApproximation`.
 
     Example:
