@@ -47,7 +47,8 @@ def explore(
         stride: Hold every stride-th row and column of positions; None takes all, or as many as fit
             into ``max_bytes``. The page says which.
         max_bytes: Most that the page may weigh.
-        most_nodes: Leave out the eigenvalues of graphs with more nodes; they cost O(N³).
+        most_nodes: Leave out the eigenvalues of graphs with more nodes, which cost O(N³); of an A
+            held as factors they cost little and are always there.
 
     Raises:
         ValueError: If there is no block, an input does not fit, or a weight is not finite.

@@ -257,17 +257,21 @@
   const wholeLine = (low, high) => ({
     low, high, ticks: [0, 0.5, 1, 1.5, 2].filter((tick) => tick >= low && tick <= high),
   });
+  const total = (counts) => counts.reduce((sum, count) => sum + count, 0);
+  const many = (count) => count.toLocaleString("en");
   const range = (values) => [Math.min(0, ...values), Math.max(2, ...values)];
 
   const histogram = (numbers) => {
     const BINS = 48;
     const [low, high] = range(numbers.re);
     const counts = new Array(BINS).fill(0);
-    for (const value of numbers.re) counts[Math.min(BINS - 1, Math.floor(((value - low) / (high - low)) * BINS))] += 1;
+    numbers.re.forEach((value, at) => {
+      counts[Math.min(BINS - 1, Math.floor(((value - low) / (high - low)) * BINS))] += numbers.count[at];
+    });
     const most = Math.max(...counts);
     const lift = (count) => Math.log10(1 + count);  // one eigenvalue must show beside a thousand
     const ticks = [0, 1, 10, 100, 1000, 10000, 100000].filter((tick) => tick <= most);
-    const label = `${numbers.re.length} eigenvalues, all real, ${short(numbers.re[0].toFixed(4) * 1)} … ${short(numbers.max)}`;
+    const label = `${many(total(numbers.count))} eigenvalues, all real, ${short(numbers.re[0].toFixed(4) * 1)} … ${short(numbers.max)}`;
     const { svg, across, up } = chart(label, wholeLine(low, high),
       { low: 0, high: lift(most) * 1.08, ticks: ticks.map(lift), name: (tick) => String(Math.round(10 ** tick - 1)) },
       "λ of L = I − A; bars: how many");
@@ -287,8 +291,8 @@
     const [low, high] = range(numbers.re);
     const most = Math.max(...numbers.im.map(Math.abs));
     const tall = 1.25 * most;
-    const notReal = numbers.im.filter((value) => value !== 0).length;
-    const label = `${notReal} of ${numbers.re.length} eigenvalues are not real; largest |Im λ| = ${short(most)}, ` +
+    const notReal = total(numbers.count.filter((_, at) => numbers.im[at] !== 0));
+    const label = `${many(notReal)} of ${many(total(numbers.count))} eigenvalues are not real; largest |Im λ| = ${short(most)}, ` +
       `Re λ from ${short(Math.min(...numbers.re).toFixed(4) * 1)} to ${short(numbers.max)}`;
     const { svg, across, up } = chart(label, wholeLine(low, high), { low: -tall, high: tall, ticks: [-most, 0, most] },
       "Re λ; up: Im λ");
@@ -296,8 +300,10 @@
     numbers.re.forEach((value, at) => {
       const [x, y] = [across(value), up(numbers.im[at])];
       svg.append(numbers.im[at] === 0
-        ? element("circle", { class: "real", cx: x, cy: y, r: 2.5 })
-        : element("path", { class: "unreal", d: `M${x} ${y - 3.5}l3.2 5.6h-6.4z`, "data-im": numbers.im[at] }));
+        ? element("circle", { class: "real", cx: x, cy: y, r: 2.5, "data-count": numbers.count[at] })
+        : element("path", {
+          class: "unreal", d: `M${x} ${y - 3.5}l3.2 5.6h-6.4z`, "data-im": numbers.im[at], "data-count": numbers.count[at],
+        }));
     });
     return { svg, text: `${label}. Triangles are not real, circles are.` };
   };
@@ -410,7 +416,7 @@
     facts.strongest.textContent = `${short(found.weight(found.strongest))} at ${strongest.slice(isClip ? 0 : 1).map((at) => at + 1).join(", ")}`;
     facts.sum.textContent = short(found.sum);
     facts.spread.textContent = Number.isNaN(found.spread)
-      ? "signed weights" : `≈ ${short(found.spread)} of ${found.count}`;
+      ? "signed weights" : `≈ ${found.spread < 1000 ? short(found.spread) : many(Math.round(found.spread))} of ${many(found.count)}`;
     const at = state.pointed?.card === card ? state.pointed.place : null;
     facts.pointed.textContent = at
       ? `${short(found.weight(indexOf(at, block.sources)))} at ${at.slice(isClip ? 0 : 1).map((value) => value + 1).join(", ")}` : "–";
@@ -509,6 +515,7 @@
   };
   $("blocks").append(radio("all", "All", "0"));
   blocks.forEach((block, number) => $("blocks").append(radio(number, block.name, number < 9 ? String(number + 1) : "")));
+  $("blocks").hidden = blocks.length === 1;
   $("blend").addEventListener("input", draw);
   $("lift").addEventListener("change", draw);
   document.body.classList.toggle("clip", isClip);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -18,14 +19,14 @@ def spectra_of(seen: BlockAttention, most_nodes: int) -> dict[tuple[int, int], A
 
     Args:
         seen: What the block looks at.
-        most_nodes: Larger graphs are left out: the cost is O(N³).
+        most_nodes: Larger graphs are left out, as they cost O(N³), unless A is held as factors.
     """
     found: dict[tuple[int, int], Any] = {}
     for number, a in enumerate(seen.passes):
         targets, sources = a.shape[-2:]
         if targets != sources:
             reason = f"A is {targets}×{sources}: pooled keys leave no square matrix."
-        elif targets > most_nodes:
+        elif targets > most_nodes and a.representation != "factored":
             reason = f"Left out: {targets:,} nodes, more than the {most_nodes:,} asked for."
         else:
             results = _flat(spectrum(a))
@@ -42,11 +43,20 @@ def _flat(found: Any) -> list[Spectrum]:
 
 
 def _numbers(found: Spectrum) -> dict[str, Any]:
+    """Eigenvalues that differ in six digits, each once, and how many there are of it.
+
+    Of a factored A nearly all of them are 1.
+    """
     values = found.eigenvalues
-    imaginary = values.imag.tolist() if values.is_complex() else []
+    imaginary = values.imag.tolist() if values.is_complex() else [0.0] * len(values)
+    counts = Counter(
+        (round(re, 6) + 0.0, float(f"{im:.4g}"))
+        for re, im in zip(values.real.tolist(), imaginary, strict=True)
+    )
     return {
-        "re": [round(value, 6) + 0.0 for value in values.real.tolist()],
-        "im": [float(f"{value:.4g}") for value in imaginary],
+        "re": [re for re, _ in counts],
+        "im": [] if found.is_real else [im for _, im in counts],
+        "count": list(counts.values()),
         "max": found.lambda_max,
     }
 
