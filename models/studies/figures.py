@@ -15,6 +15,8 @@ from models.studies.statistics import Cells, paired
 from models.studies.study import Study
 
 ZERO_INIT = ", zero-init"
+COLOURS = ("0.3", "C0", "C1", "C2", "C4", "C5", "C9", "C3", "C8")
+"""Of the rows in their order; grey is the baseline."""
 FIELD = 24
 """Empty columns from which on no unit of the network without a block touches both digits."""
 
@@ -35,7 +37,7 @@ def against_distance(study: Study, found: Cells) -> Figure:
 def _lines(axes: Axes, study: Study, found: Cells, suffix: str) -> None:
     settings = list(study.trials)
     plain = [row for row in study.trials[settings[0]] if not row.endswith(ZERO_INIT)]
-    for number, row in enumerate(plain):
+    for row, colour in zip(plain, COLOURS, strict=True):
         own = row + suffix if row + suffix in study.trials[settings[0]] else row
         some = [(float(s), found[s, own]) for s in settings if found[s, own].accuracies]
         axes.errorbar(
@@ -45,7 +47,7 @@ def _lines(axes: Axes, study: Study, found: Cells, suffix: str) -> None:
             marker="o",
             markersize=4,
             capsize=2,
-            color="0.3" if row == "baseline" else f"C{number - 1}",
+            color=colour,
             linestyle="--" if own == row and suffix else "-",
             label=row,
         )

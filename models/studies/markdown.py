@@ -9,6 +9,8 @@ from models.studies.statistics import Cell, Cells, Difference, paired
 from models.studies.study import Study
 
 MINUS = "−"
+FEWEST = 3
+"""Paired runs below which no sentence is made of an interval."""
 
 
 def _signed(value: float) -> str:
@@ -119,7 +121,7 @@ def words(study: Study, found: Cells) -> str:
         sorted_out: dict[int, list[str]] = {1: [], -1: [], 0: []}
         for (setting, row), cell in found.items():
             difference = paired(cell, found[setting, reference])
-            if row != reference and len(difference.values) > 1:
+            if row != reference and len(difference.values) >= FEWEST:
                 name = f"{row} ({setting})" if setting else row
                 sorted_out[difference.verdict].append(name)
         for verdict, phrase in (
@@ -142,7 +144,7 @@ def section(study: Study, found: Cells) -> str:
         [
             progress(study, found) + "\n",
             body,
-            "By the 95 % interval of the paired difference, each comparison by itself:\n",
+            f"By Student's 95 % interval of at least {FEWEST} paired differences, each comparison by itself:\n",
             words(study, found),
         ]
     )

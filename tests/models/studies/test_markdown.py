@@ -36,6 +36,16 @@ def test_partial_and_failed_runs_are_said():
     assert "not told apart from 0: none" in text  # one run tells nothing, in either direction
 
 
+def test_no_sentence_is_made_of_two_runs():
+    two = {
+        ("", "0"): Cell({0: 80.0, 1: 81.0}, 0, 1000, 12.0),
+        ("", "1"): Cell({0: 85.0, 1: 86.0}, 0, 2500, 34.0),
+    }
+    text = section(STUDY, two)
+    assert "| 1 | 2 | 85.50 ± 0.71 | +5.00 | +5.00 … +5.00 |" in text
+    assert "- better than 0: none." in text
+
+
 def test_the_paper_s_numbers_stand_beside_ours():
     paper = dataclasses.replace(
         STUDY, paper={("", "0"): 75.33, ("", "1"): 76.41}, paper_label="Table 9"
