@@ -144,7 +144,7 @@ def section(study: Study, found: Cells) -> str:
         [
             progress(study, found) + "\n",
             body,
-            f"By Student's 95 % interval of at least {FEWEST} paired differences, each comparison by itself:\n",
+            f"By Student's 95 % interval of {FEWEST} or more paired differences, each by itself:\n",
             words(study, found),
         ]
     )
