@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -15,8 +16,8 @@ from snl_graph.blocks.graphs import graph_map
 from snl_graph.conv import SNLConv
 from snl_graph.conv.heads import split_heads
 from snl_graph.grids import flatten
-from snl_graph.normalizations import Symmetric
-from snl_graph.operators import AffinityOperator, EdgeOperator
+from snl_graph.normalizations import Symmetric, Unnormalized
+from snl_graph.operators import AffinityOperator, EdgeOperator, LinearDiagonal
 from snl_graph.spectral.items import first_of_batch
 
 
@@ -114,15 +115,18 @@ def _on_edges(
     edge_weight: Tensor | None,
     batch: Tensor | None,
 ) -> EdgeOperator:
-    """A from the entries that the layer reports at its edges."""
-    _, (edges, alpha) = conv(x, edge_index, edge_weight, batch, return_attention_weights=True)
-    if edges.layout == torch.strided:
-        source, target = edges if conv.flow == "source_to_target" else edges.flip(0)
-        entries = alpha.movedim(-1, -2) if conv.heads > 1 else alpha  # (*batch, E)
-    else:  # a sparse adjacency holds A_ij at [i, j]
-        held = edges.to_sparse_coo().coalesce()
-        (target, source), entries = held.indices(), held.values()
+    """A from the entries that the layer reports at its edges, with the degrees that made it."""
+    target, source, entries = _entries(conv, x, edge_index, edge_weight, batch)
     nodes = x.shape[-2]
+    unnormalized = copy.copy(conv)
+    unnormalized.normalization, unnormalized.cached = Unnormalized(), False
+    m = EdgeOperator(
+        torch.stack([source, target]),
+        _entries(unnormalized, x, edge_index, edge_weight, batch)[2],
+        (nodes, nodes),
+        is_nonnegative=conv.normalization.needs_nonnegative,
+    )
+    degree = LinearDiagonal(conv.normalization(m).degree())
     pairs, place = torch.unique(target * nodes + source, return_inverse=True)
     # The copies of an edge that is listed several times share its entry.
     entries = scatter(entries, place, dim=-1, dim_size=len(pairs), reduce="sum")
@@ -134,7 +138,25 @@ def _on_edges(
         pairs = torch.cat([pairs, reverse[is_missing]])
         entries = torch.cat([entries, entries[..., is_missing]], dim=-1)
     edge_index = torch.stack([pairs % nodes, pairs // nodes])
-    return EdgeOperator(edge_index, entries, (nodes, nodes), is_symmetric=is_symmetric)
+    a = EdgeOperator(edge_index, entries, (nodes, nodes), is_symmetric=is_symmetric)
+    return a.with_degree(degree)
+
+
+def _entries(
+    conv: SNLConv,
+    x: Tensor,
+    edge_index: Tensor,
+    edge_weight: Tensor | None,
+    batch: Tensor | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Targets and sources of the caller's edges, and the layer's entries at them, (*batch, E)."""
+    _, (edges, alpha) = conv(x, edge_index, edge_weight, batch, return_attention_weights=True)
+    if edges.layout == torch.strided:
+        source, target = edges if conv.flow == "source_to_target" else edges.flip(0)
+    else:  # a sparse adjacency holds A_ij at [i, j]
+        held = edges.to_sparse_coo().coalesce()
+        (target, source), alpha = held.indices(), held.values()
+    return target, source, alpha.movedim(-1, -2) if conv.heads > 1 else alpha
 
 
 def _part(whole: EdgeOperator, nodes: slice) -> EdgeOperator:
@@ -142,9 +164,10 @@ def _part(whole: EdgeOperator, nodes: slice) -> EdgeOperator:
     inside = (whole.edge_index >= nodes.start) & (whole.edge_index < nodes.stop)
     kept = inside.all(0)
     count: Any = nodes.stop - nodes.start
-    return EdgeOperator(
+    part = EdgeOperator(
         whole.edge_index[:, kept] - nodes.start,
         whole.weight[..., kept],
         (count, count),
         is_symmetric=whole.is_symmetric,
     )
+    return part.with_degree(LinearDiagonal(whole.degree()[..., nodes]))

@@ -249,7 +249,7 @@ def test_copies_of_an_edge_add_up_in_the_spectrum_of_a_layer():
     close(found.eigenvalues, np.linalg.eigvalsh(np.eye(4) - naive_sym(m)))
     a = as_operators((conv, x, listed)).to_dense()
     np.testing.assert_allclose(a.numpy(), naive_sym(m), atol=1e-12)
-    adjacency = torch.tensor(m).to_sparse_csr()
+    adjacency = torch.tensor(m).to_sparse_coo()
     close(spectrum((conv, x, adjacency)).eigenvalues, found.eigenvalues.numpy())
 
 
@@ -297,3 +297,29 @@ def test_vectors_say_which_eigenvalue_they_belong_to():
     assert found.indices.tolist() == [0, 1, 2]
     assert (found.solver, found.lambda_max_error) == ("dense", 0.0)
     assert spectrum(random_weights(5)).indices is None
+
+
+@pytest.mark.parametrize("kernel", [None, "rbf"])
+@pytest.mark.parametrize("normalization", ["sym", "rw"])
+def test_a_layer_brings_the_degrees_that_normalised_it(normalization, kernel):
+    graph = nx.karate_club_graph()
+    edges = torch.tensor(list(graph.edges)).T
+    edges = torch.cat([edges, edges.flip(0)], 1)
+    x = torch.randn(34, 3, dtype=torch.float64)
+    conv = SNLConv(3, 4, normalization=normalization, kernel=kernel).double()
+    if kernel is not None:
+        conv.psi.weight.data = conv.phi.weight.data  # a symmetric M
+    weights = np.ones(edges.shape[1])
+    if kernel is not None:
+        phi = conv.phi(x).detach().numpy()
+        weights = np.exp(-((phi[edges[0]] - phi[edges[1]]) ** 2).sum(1))
+    m = np.zeros((34, 34))
+    m[edges[1], edges[0]] = weights
+    a = as_operators((conv, x, edges))
+    np.testing.assert_allclose(a.degree().numpy(), m.sum(1), rtol=1e-10)
+    found = spectrum((conv, x, edges))
+    assert found.method == ("symmetric" if normalization == "sym" else "similar")
+    close(found.eigenvalues, np.linalg.eigvalsh(np.eye(34) - naive_sym(m)))
+    batch = torch.zeros(34, dtype=torch.long)
+    (alone,) = spectrum((conv, x, edges, None, batch))
+    assert alone.method == found.method
