@@ -9,8 +9,10 @@ import torch
 from lightning import seed_everything
 from torch.nn.functional import cross_entropy
 
+from models.data import DATASETS
 from models.data.in_memory import Batches, load
 from models.recipe import Recipe
+from models.studies.catalogue import STUDIES
 from models.studies.fashion import BASELINE, FASHION
 from models.studies.images import ImageTrial, build
 from models.training import Classifier
@@ -89,3 +91,13 @@ def test_the_rows_of_the_fashion_study_differ_in_their_block_alone():
         bare = replace(trial.recipe, block=None, after=(), block_options={}, zero_init=False)
         assert bare == BASELINE
         assert trial.recipe.zero_init == row.endswith("zero-init")
+
+
+@pytest.mark.parametrize("name", ["fashion", "channels", "stage", "blocks", "far_pair"])
+def test_every_network_of_a_study_takes_a_step(name):
+    for _, trial in STUDIES[name].items():
+        spec = DATASETS[trial.recipe.dataset]
+        network = build(trial.recipe)
+        network(torch.randn(2, spec.in_channels, *spec.size)).square().sum().backward()
+        grads = [parameter.grad for parameter in network.parameters()]
+        assert all(grad is not None and grad.isfinite().all() for grad in grads)
