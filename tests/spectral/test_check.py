@@ -96,6 +96,19 @@ def test_a_large_graph_has_the_same_facts(name, few_dense_nodes):
     assert_facts(report, copies, False, attains, 6, 3)
 
 
+def test_the_ends_of_a_long_path_are_measured_along_their_known_vectors():
+    report = check_laplacian(nx.path_graph(3000))
+    assert (report.ok, report.bipartite, report.attains_bound) == (True, True, True)
+    assert report.lambda_max == pytest.approx(2, abs=1e-12)
+    assert report.lambda_min == pytest.approx(0, abs=1e-12)
+    assert report.eigenvalue_error < 1e-12
+    closed = nx.path_graph(3000)
+    closed.add_edge(0, 0)
+    report = check_laplacian(closed)
+    assert (report.ok, report.bipartite, report.attains_bound) == (True, False, False)
+    assert 1.99 < report.lambda_max < 2
+
+
 def test_large_matrix_free_affinities_have_the_facts_of_their_matrix(few_dense_nodes):
     torch.manual_seed(0)
     phi, psi = torch.randn(2, 40, 2, dtype=torch.float64)

@@ -145,6 +145,11 @@ def test_a_directed_graph_is_averaged_here_and_by_pygsp_alone():
         found = LIBRARIES[library](directed)
         assert not np.allclose(found, found.T)
     np.testing.assert_allclose(of_pygsp(directed), expected, atol=1e-12)
+    graph = nx.from_numpy_array(directed, create_using=nx.DiGraph)
+    found = nx.normalized_laplacian_matrix(graph).toarray()
+    degree = directed.sum(1)  # of the rows, where networkx has the ends that edges leave
+    root = np.where(degree > 0, 1 / np.sqrt(np.where(degree > 0, degree, 1)), 0)
+    np.testing.assert_allclose(found, np.diag(degree > 0) - root[:, None] * directed * root)
 
 
 def test_a_directed_networkx_graph_is_averaged():
