@@ -158,22 +158,27 @@ def _of_components(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
 
     One by one, for iterations from one start vector see one of the components' equal eigenvalues.
     """
-    structure = structure_of_matrix(graph.sparse)
-    members = np.split(
-        np.argsort(structure.label, kind="stable"),
-        np.cumsum(np.bincount(structure.label, minlength=structure.components))[:-1],
-    )
-    if len(members) == 1:
+    matrix: Any = graph.sparse
+    structure = structure_of_matrix(matrix)
+    sizes = np.bincount(structure.label, minlength=structure.components)
+    if len(sizes) == 1:
         return _of_connected(graph, k, vectors)
-    largest = max(map(len, members))
-    if k is None and largest > LARGEST_DENSE:
-        raise _too_large(graph.n, f"all (in components of up to {largest})")
+    if k is None and sizes.max() > LARGEST_DENSE:
+        raise _too_large(graph.n, f"all (in components of up to {sizes.max()})")
     if vectors and k is None and graph.n > LARGEST_DENSE:
         raise _too_large(graph.n, "the vectors of all")
+    order = np.argsort(structure.label, kind="stable")
+    parts = np.split(order, np.cumsum(sizes)[:-1])
+    members = [nodes for nodes in parts if len(nodes) > 1]
     found = [
         spectrum_of(graph.part(nodes), None if k is None else min(k, len(nodes)), vectors=vectors)
         for nodes in members
     ]
+    # Nodes that are joined to none other: all at once, there can be many.
+    lone = order[np.repeat(sizes == 1, sizes)]
+    if len(lone):
+        members.append(lone)
+        found.append(_of_lone_nodes(1 - matrix.diagonal()[lone]))
     values = np.concatenate([one.eigenvalues.numpy() for one in found])
     order = np.lexsort((values.imag, values.real))[:k]
     columns = None
@@ -182,7 +187,10 @@ def _of_components(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
         ends = np.cumsum([0, *(len(one.eigenvalues) for one in found)])
         owner = np.searchsorted(ends, order, side="right") - 1
         for place, (one, column) in enumerate(zip(owner, order - ends[owner], strict=True)):
-            columns[members[one], place] = found[one].eigenvectors[:, column].numpy()
+            if found[one].eigenvectors is None:
+                columns[lone[column], place] = 1
+            else:
+                columns[members[one], place] = found[one].eigenvectors[:, column].numpy()
     return Spectrum(
         eigenvalues=torch.from_numpy(values[order]),
         eigenvectors=None if columns is None else torch.from_numpy(columns),
@@ -193,6 +201,13 @@ def _of_components(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
         residual=max(one.residual for one in found),
         indices=None if columns is None else torch.arange(len(order)),
         solver="components",
+    )
+
+
+def _of_lone_nodes(values: Array) -> Spectrum:
+    """The spectrum of nodes that are joined to none other: the axes are its vectors."""
+    return Spectrum(
+        torch.from_numpy(values), None, True, float(values.max()), "symmetric", residual=0.0
     )
 
 
