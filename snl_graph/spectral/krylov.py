@@ -33,10 +33,11 @@ def krylov_pairs(graph: OneGraph, k: int) -> tuple[Pairs, float, float]:
     """
     # The solvers judge a residual relative to its eigenvalue: I + A and I − A have none near 0 at
     # the end that is sought.
-    tolerance = max(graph.precision, 1e-12)
     balanced, method = balanced_product(graph)
     if balanced is None:
-        return _arnoldi(graph, k, tolerance)
+        return _arnoldi(graph, k, max(graph.precision, 1e-12))
+    # The error of an eigenvalue of a symmetric matrix is the square of that of its vector.
+    tolerance = max(graph.precision, 1e-10)
     values, vectors = _largest(lambda z: z + balanced(z), graph.n, k, tolerance)
     pairs = Pairs(2 - values, vectors, "symmetric")
     if method == "similar" and graph.root is not None:
@@ -90,7 +91,7 @@ def _largest(product: Product, n: int, k: int, tolerance: float) -> tuple[Array,
             more, vector = _solve(eigsh, deflated, n, 1, 1e-4, which="LA")
         except ValueError:  # nothing stands out from the bulk of the spectrum: nothing was missed
             return values, vectors
-        if more[0] <= values.min() + 1e3 * tolerance:
+        if more[0] <= values.min() + 10 * tolerance:
             return values, vectors
         _, vector = _solve(eigsh, deflated, n, 1, tolerance, which="LA")
         vector = vector - vectors @ (vectors.T @ vector)
