@@ -229,7 +229,7 @@ def block_inputs(model: nn.Module, x: Any) -> dict[str, tuple[nn.Module, Tensor]
         >>> {name: tuple(x.shape) for name, (_, x) in seen.items()}
         {'0': (1, 8, 4, 4)}
     """
-    blocks = dict(_blocks_of(model))
+    blocks = dict(blocks_of(model))
     if not blocks:
         raise ValueError(
             f"{type(model).__name__} has no nonlocal block; put one in with "
@@ -250,7 +250,8 @@ def block_inputs(model: nn.Module, x: Any) -> dict[str, tuple[nn.Module, Tensor]
     return {name: seen[name] for name in blocks if name in seen}
 
 
-def _blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+def blocks_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of every block: inserted ones first, then all other nonlocal blocks."""
     inserted = inserted_blocks(model)
     yield from inserted.items()
     known = {id(block) for block in inserted.values()}

@@ -14,7 +14,7 @@ LIBRARY = CHECKOUT / "snl_graph"
 LAYERS = [
     {"cli"},
     {"bench"},
-    {"plotting", "explorer", "environment"},
+    {"plotting", "explorer", "environment", "monitor"},
     {"spectral", "attention"},
     {"insert", "transforms"},
     {"places"},
