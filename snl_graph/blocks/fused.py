@@ -19,12 +19,13 @@ from snl_graph.blocks.affinity import FeatureAffinity
 from snl_graph.blocks.arrangements import Positions
 from snl_graph.blocks.linear import are_plain, has_hooks
 from snl_graph.blocks.products import add_times_, times, weight_gradient
+from snl_graph.blocks.stacked import Factors, Matrix
 from snl_graph.choice import choose
 from snl_graph.filters import GraphFilter, Monomial, Polynomial
 from snl_graph.grids import Size
 from snl_graph.kernels import Dot
 from snl_graph.normalizations import Symmetric
-from snl_graph.operators.balanced import FactoredProducts, MatrixProducts, plain_product
+from snl_graph.operators.balanced import plain_product
 
 
 def fused_filter(
@@ -93,46 +94,59 @@ class _FusedFilter(torch.autograd.Function):
     """F of X (B, N, C) and the weights; whether A is written down comes first."""
 
     @staticmethod
-    def forward(ctx: Any, is_matrix: bool, nodes: Tensor, *weights: Tensor) -> Tensor:
-        w_phi, w_psi, w_g, *taps = weights
-        phi = times(nodes, w_phi.t(), nodes).relu_()
-        psi = times(nodes, w_psi.t(), nodes).relu_()
-        signals = [times(nodes, w_g.t(), nodes)]
-        products = (MatrixProducts if is_matrix else FactoredProducts)(phi, psi)
-        f = times(signals[0], taps[0].t(), nodes)
+    def forward(
+        ctx: Any,
+        is_matrix: bool,
+        nodes: Tensor,
+        w_phi: Tensor,
+        w_psi: Tensor,
+        w_g: Tensor,
+        *taps: Tensor,
+    ) -> Tensor:
+        projection = torch.cat([w_phi, w_psi, w_g])
+        parts = times(nodes, projection.t(), nodes)  # [Φ Ψ Z], (B, N, 3 C_s)
+        stack, z = _split(parts)
+        products = (Matrix if is_matrix else Factors)(stack.relu_())
+        signals = [z]
+        f = times(z, taps[0].t(), nodes)
         for weight in taps[1:]:
             signals.append(products.apply(signals[-1]))
             add_times_(f, signals[-1], weight.t())
-        ctx.is_matrix = is_matrix
-        ctx.save_for_backward(nodes, *weights, phi, psi, *signals, *products.kept)
+        ctx.is_matrix, ctx.taps = is_matrix, len(taps)
+        ctx.save_for_backward(
+            nodes, w_phi, w_psi, w_g, *taps, projection, parts, *signals[1:], *products.kept
+        )
         return f
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         nodes, w_phi, w_psi, w_g, *rest = ctx.saved_tensors
-        order = len(ctx.needs_input_grad) - 6
-        taps, rest = rest[: order + 1], rest[order + 1 :]
+        taps, (projection, parts, *rest) = rest[: ctx.taps], rest[ctx.taps :]
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
             return None, *_plain_gradients(grad, (nodes, w_phi, w_psi, w_g, *taps))
-        phi, psi, *rest = rest
-        signals, kept = rest[: order + 1], tuple(rest[order + 1 :])
-        products = (MatrixProducts if ctx.is_matrix else FactoredProducts)(phi, psi, kept)
+        stack, z = _split(parts)
+        signals, kept = [z, *rest[: ctx.taps - 1]], rest[ctx.taps - 1 :]
+        d_parts = torch.empty_like(parts)
+        d_stack, d_z = _split(d_parts)
+        products = (Matrix if ctx.is_matrix else Factors)(stack, kept, d_stack)
+        d_signal = times(grad, taps[-1], nodes)
+        for k in range(ctx.taps - 1, 0, -1):
+            out = d_z if k == 1 else torch.empty_like(d_signal)
+            products.pull(signals[k - 1], signals[k], d_signal, out, is_last=k == 1)
+            add_times_(out, grad, taps[k - 1])
+            d_signal = out
+        # That of relu, in place.
+        torch.ops.aten.threshold_backward.grad_input(d_stack, stack, 0, grad_input=d_stack)
+        d_nodes = times(d_parts, projection, nodes) if ctx.needs_input_grad[1] else None
+        d_projections = weight_gradient(d_parts, nodes).chunk(3)
         d_taps = [weight_gradient(grad, signal) for signal in signals]
-        d_signal = times(grad, taps[-1], signals[-1])
-        for weight, signal in zip(taps[-2::-1], signals[-2::-1], strict=True):
-            d_signal = products.pull(signal, d_signal)
-            add_times_(d_signal, grad, weight)
-        d_nodes = times(d_signal, w_g, nodes) if ctx.needs_input_grad[1] else None
-        d_weights = [weight_gradient(d_signal, nodes), *d_taps]
-        d_factors = []
-        for weight, factor, d_factor in zip(
-            (w_phi, w_psi), (phi, psi), products.gradients(), strict=True
-        ):
-            d_factor = d_factor.masked_fill_(factor == 0, 0)
-            if d_nodes is not None:
-                add_times_(d_nodes, d_factor, weight)
-            d_factors.append(weight_gradient(d_factor, nodes))
-        return None, d_nodes, *d_factors, *d_weights
+        return None, d_nodes, *d_projections, *d_taps
+
+
+def _split(parts: Tensor) -> tuple[Tensor, Tensor]:
+    """[Φ Ψ] and Z, views of [Φ Ψ Z]."""
+    width = parts.shape[-1] // 3
+    return parts[..., : 2 * width], parts[..., 2 * width :]
 
 
 def _plain_gradients(grad: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor | None]:

@@ -79,12 +79,17 @@ def times(signal: Tensor, matrix: Tensor, like: Tensor) -> Tensor:
 
 
 def add_times_(total: Tensor, signal: Tensor, matrix: Tensor) -> None:
-    """``total += signal @ matrix`` for a ``total`` that :func:`times` made."""
-    if total.mT.is_contiguous():
+    """``total += signal @ matrix`` for a ``total`` that :func:`times` made, or channels of it."""
+    if is_node_minor(total):
         total.mT.baddbmm_(_for_each(matrix.t(), signal), signal.mT)
     else:
         flat = signal.reshape(-1, signal.shape[-1])
         total.view(-1, total.shape[-1]).addmm_(flat, matrix)
+
+
+def is_node_minor(signal: Tensor) -> bool:
+    """Whether a signal (B, N, C), or a part of its channels, lies in memory as (B, C, N)."""
+    return signal.stride(-2) == 1 and signal.stride(-1) >= signal.shape[-2]
 
 
 def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:
@@ -94,7 +99,7 @@ def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:
 
 def weight_gradient(grad: Tensor, signal: Tensor) -> Tensor:
     """Σ_b grad_bᵀ signal_b, shape (out, in)."""
-    if not signal.mT.is_contiguous():
+    if not is_node_minor(signal):
         return grad.reshape(-1, grad.shape[-1]).t() @ signal.reshape(-1, signal.shape[-1])
     if signal.is_cuda or signal.shape[0] * grad.shape[-1] * signal.shape[-1] <= _WORTH_A_LOOP:
         return torch.bmm(grad.mT, signal).sum(0)

@@ -7,7 +7,6 @@ accumulated where it lies, and the gradient through the degrees is a few numbers
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -25,8 +24,8 @@ def row_sums(phi: Tensor, psi: Tensor) -> Tensor:
         return (phi.to(dtype) @ column_sums.unsqueeze(-1)).squeeze(-1)
 
 
-class Products(ABC):
-    """Products with A, without gradients of their own, and the way back through them.
+class FactoredProducts:
+    """A Z = ½ S [Φ (Ψᵀ S Z) + Ψ (Φᵀ S Z)] with S = D̂^-½, without gradients, and the way back.
 
     Args:
         phi: Φ ≥ 0, shape (*batch, N, r).
@@ -34,65 +33,35 @@ class Products(ABC):
         kept: In the backward pass, what the forward pass kept.
 
     Attributes:
-        kept: What the way back needs beside Φ, Ψ and the signals.
-    """
-
-    kept: tuple[Tensor, ...]
-
-    def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
-        self.phi, self.psi = phi, psi
-
-    @abstractmethod
-    def apply(self, z: Tensor) -> Tensor:
-        """A Z, shape (*batch, N, C)."""
-
-    @abstractmethod
-    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
-        """The gradient of Z from that of A Z; takes note of what goes to Φ and Ψ."""
-
-    @abstractmethod
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        """The gradients of Φ and Ψ from all that was pulled."""
-
-
-class FactoredProducts(Products):
-    """A as its factors: A Z = ½ S [Φ (Ψᵀ S Z) + Ψ (Φᵀ S Z)] with S = D̂^-½.
-
-    Signals are pulled in the reverse order of their products.
+        kept: What the way back needs beside Φ, Ψ and Z.
 
     Cost: time 8·N·r·C a product, twice that back; kept: a number a node, and 2·r·C a product.
     """
 
     def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
-        super().__init__(phi, psi)
+        self.phi, self.psi = phi, psi
         self.kept = kept or (inverse_root_degrees(phi, psi),)
         self.root, *self._sums = self.kept
 
     def apply(self, z: Tensor) -> Tensor:
+        """A Z, shape (*batch, N, C)."""
         scaled = z * self.root
         from_psi, from_phi = _half(self.psi, scaled), _half(self.phi, scaled)  # (*batch, r, C)
-        self.kept += (from_psi, from_phi)
+        self.kept = (self.root, from_psi, from_phi)
         total = product(self.phi, from_psi, z)
         return add_product_(total, self.psi, from_phi).mul_(self.root)
 
-    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
+    def gradients(self, z: Tensor, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The gradients of Φ, Ψ and Z from that of A Z, the last product of :meth:`apply`."""
+        phi, psi = self.phi, self.psi
+        from_psi, from_phi = self._sums
         scaled, grad = z * self.root, grad * self.root
-        from_phi, from_psi = self._sums.pop(), self._sums.pop()
-        to_psi, to_phi = _half(self.psi, grad), _half(self.phi, grad)
-        if not hasattr(self, "_d_phi"):
-            self._d_phi = product(grad, from_psi.mT, self.phi)
-            self._d_psi = product(grad, from_phi.mT, self.psi)
-        else:
-            add_product_(self._d_phi, grad, from_psi.mT)
-            add_product_(self._d_psi, grad, from_phi.mT)
-        add_product_(self._d_phi, scaled, to_psi.mT)
-        add_product_(self._d_psi, scaled, to_phi.mT)
-        return add_product_(product(self.psi, to_phi, z), self.phi, to_psi).mul_(self.root)
-
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        phi, psi, d_phi, d_psi = self.phi, self.psi, self._d_phi, self._d_psi
-        # Every signal and its product enter with the same scale s of a node, so s·∂/∂s is
-        # ⟨Φ, dΦ⟩ + ⟨Ψ, dΨ⟩, and s = d^-½ gives ∂/∂d = −½ s² of it. A node of degree 0 has s = 0.
+        to_psi, to_phi = _half(psi, grad), _half(phi, grad)
+        d_z = add_product_(product(psi, to_phi, z), phi, to_psi).mul_(self.root)
+        d_phi = add_product_(product(grad, from_psi.mT, phi), scaled, to_psi.mT)
+        d_psi = add_product_(product(grad, from_phi.mT, psi), scaled, to_phi.mT)
+        # Z and its product enter with the same scale s of a node, so s·∂/∂s is ⟨Φ, dΦ⟩ + ⟨Ψ, dΨ⟩,
+        # and s = d^-½ gives ∂/∂d = −½ s² of it. A node of degree 0 has s = 0.
         along = (phi * d_phi).sum(-1, keepdim=True).add_((psi * d_psi).sum(-1, keepdim=True))
         d_degree = along.mul_(self.root.square()).mul_(-0.25)  # the ½ of M̂ included
         # To dΦ go ∂/∂d_i Σ_j Ψ_j of the node itself and Σ_j ∂/∂d_j Ψ_j of those it is joined to.
@@ -100,42 +69,7 @@ class FactoredProducts(Products):
         crossed = ends.flip(-1).mT
         for d_factor, other in ((d_phi, psi), (d_psi, phi)):
             add_product_(d_factor, ends, batched(crossed, other))
-        return d_phi, d_psi
-
-
-class MatrixProducts(Products):
-    """A written down: cheaper while there are fewer nodes than channels, or few of both.
-
-    Cost: time 2·N²·(r + C), twice that back; kept: A.
-    """
-
-    def __init__(self, phi: Tensor, psi: Tensor, kept: tuple[Tensor, ...] = ()) -> None:
-        super().__init__(phi, psi)
-        if kept:
-            self.a, self.root = kept
-        else:
-            m = batched(phi, psi.mT)
-            self.a, _, self.root = balanced_matrix(torch.add(m, m.mT).mul_(0.5))
-        self.kept = (self.a, self.root)
-
-    def apply(self, z: Tensor) -> Tensor:
-        return product(self.a, z, z)
-
-    def pull(self, z: Tensor, grad: Tensor) -> Tensor:
-        if not hasattr(self, "_d_a"):
-            self._d_a = batched(grad, z.mT)
-        else:
-            add_product_(self._d_a, grad, z.mT)
-        return product(self.a, grad, z)
-
-    def gradients(self) -> tuple[Tensor, Tensor]:
-        # With G the gradient of A and H = G + Gᵀ, ∂/∂d_i is −½ d_i^-1 Σ_j H_ij A_ij, and that of
-        # Φ Ψᵀ is ½ (S H S + ∂/∂d 1ᵀ + 1 ∂/∂dᵀ).
-        h = torch.add(self._d_a, self._d_a.mT)
-        half_d_degree = (h * self.a).sum(-1, keepdim=True).mul_(self.root.square()).mul_(-0.25)
-        d_m = h.mul_(self.root * 0.5).mul_(self.root.mT)
-        d_m.add_(half_d_degree).add_(half_d_degree.mT)
-        return product(d_m, self.psi, self.phi), product(d_m, self.phi, self.psi)
+        return d_phi, d_psi, d_z
 
 
 def inverse_root_degrees(phi: Tensor, psi: Tensor) -> Tensor:
@@ -146,10 +80,10 @@ def inverse_root_degrees(phi: Tensor, psi: Tensor) -> Tensor:
     with torch.no_grad():
         twice = batched(phi, psi.sum(-2, keepdim=True).mT)
         add_product_(twice, psi, phi.sum(-2, keepdim=True).mT)
-        return _inverse_root(twice.mul_(0.5))
+        return inverse_root(twice.mul_(0.5))
 
 
-def _inverse_root(degree: Tensor) -> Tensor:
+def inverse_root(degree: Tensor) -> Tensor:
     """d^-½, and 0 where d = 0."""
     return degree.rsqrt().masked_fill_(degree == 0, 0)
 
@@ -191,8 +125,8 @@ class _BalancedProduct(torch.autograd.Function):
             grads = [next(found) if t.requires_grad else None for t in (phi, psi, z)]
             return grads[0], grads[1], None, grads[2]
         products = FactoredProducts(phi, psi, tuple(kept))
-        d_z = products.pull(z, grad)
-        return *products.gradients(), None, d_z
+        d_phi, d_psi, d_z = products.gradients(z, grad)
+        return d_phi, d_psi, None, d_z
 
 
 def plain_product(phi: Tensor, psi: Tensor, z: Tensor) -> Tensor:
@@ -206,7 +140,7 @@ def plain_product(phi: Tensor, psi: Tensor, z: Tensor) -> Tensor:
 def balanced_matrix(m_hat: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """A, D̂ (*batch, N) and D̂^-½ (*batch, N, 1) of a symmetric matrix M̂ ≥ 0, without gradients."""
     degree = m_hat.sum(-1)
-    root = _inverse_root(degree.unsqueeze(-1))
+    root = inverse_root(degree.unsqueeze(-1))
     return (m_hat * root).mul_(root.mT), degree, root
 
 
