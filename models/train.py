@@ -26,6 +26,7 @@ from models.data import ImageDataModule
 from models.entry import devices_of, errors_on_one_line, print_results, quiet
 from models.recipe import RECIPES, Recipe, recipe_path
 from models.training import Classifier
+from snl_graph.monitor import MonitorCallback
 from snl_graph.names import lookup
 
 PROGRAM = "python -m models.train"
@@ -48,6 +49,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--accelerator", default="auto", help='"cpu", "gpu", "mps" or "auto".')
     made.add_argument("--devices", type=str, default="auto", help='How many, a list, or "auto".')
     made.add_argument("--precision", type=str, default="32-true", help='Such as "bf16-mixed".')
+    made.add_argument("--monitor", type=int, default=0, help="Steps between looks at each block.")
     made.add_class_arguments(Recipe)
     return made
 
@@ -64,7 +66,7 @@ def parse(args: Sequence[str]) -> tuple[str, Recipe, Namespace]:
         raise SystemExit(0 if args else 2)
     path = recipe_path(args[0])
     options = dict.fromkeys(("help", "config", "data", "download", "resume", "out"))
-    options |= dict.fromkeys(("accelerator", "devices", "precision", "print_config"))
+    options |= dict.fromkeys(("accelerator", "devices", "precision", "monitor", "print_config"))
     options |= {recipe_field.name: None for recipe_field in fields(Recipe)}
     for arg in args[1:]:
         if arg.startswith("--"):
@@ -100,6 +102,7 @@ def make_trainer(name: str, recipe: Recipe, options: Namespace, steps_per_epoch:
                 enable_version_counter=False,
             ),
             RichProgressBar(),
+            *([MonitorCallback(every=options.monitor)] if options.monitor else []),
         ],
         num_sanity_val_steps=0,
         enable_model_summary=False,
@@ -121,6 +124,11 @@ def _open_run_folder(trainer: Trainer, recipe: Recipe) -> None:
 
 def train(name: str, recipe: Recipe, options: Namespace) -> Path:
     """Train, and return the run folder. Everything that can be wrong is looked at first."""
+    if options.monitor and recipe.block is None:
+        raise ValueError(
+            f"--monitor {options.monitor} watches blocks, and this recipe has none. Name one, for "
+            "instance --block snl --after [layer2.0], or leave out --monitor."
+        )
     seed_everything(recipe.seed, workers=True, verbose=False)
     model = Classifier(recipe)
     if options.resume is not None:

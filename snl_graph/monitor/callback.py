@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from snl_graph.monitor.hooks import BlockMonitor
+from snl_graph.monitor.hooks import BlockMonitor, check_numbers
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -32,7 +32,8 @@ class MonitorCallback(Callback):
         rows: As in :func:`~snl_graph.monitor.observe`.
 
     Raises:
-        ValueError: When training starts, if the network has no nonlocal block.
+        ValueError: If a number is below its least; when training starts, if the network has no
+            nonlocal block.
 
     Example:
         >>> from lightning import Trainer
@@ -45,6 +46,7 @@ class MonitorCallback(Callback):
     def __init__(
         self, every: int = 100, *, patience: int = 1000, items: int = 2, rows: int = 64
     ) -> None:
+        check_numbers(every=every, patience=patience, items=items, rows=rows)
         self.options: dict[str, Any] = {
             "every": every,
             "patience": patience,

@@ -73,14 +73,7 @@ class BlockMonitor:
         items: int = 2,
         rows: int = 64,
     ) -> None:
-        for name, number, least in (
-            ("every", every, 1),
-            ("patience", patience, 0),
-            ("items", items, 1),
-            ("rows", rows, 1),
-        ):
-            if isinstance(number, bool) or not isinstance(number, int) or number < least:
-                raise ValueError(f"{name} is a whole number ≥ {least}; got {number!r}.")
+        check_numbers(every=every, patience=patience, items=items, rows=rows)
         self.blocks = {
             name: block for name, block in blocks_of(model) if isinstance(block, NonlocalBlock)
         }
@@ -151,6 +144,18 @@ class BlockMonitor:
         if (name, kind) not in self._warned:
             self._warned.add((name, kind))
             warnings.warn(f'block "{name}": {text}', BlockWarning, stacklevel=2)
+
+
+def check_numbers(*, every: int, patience: int, items: int, rows: int) -> None:
+    """Raise a ``ValueError`` if a number is no whole number or below its least."""
+    for name, number, least in (
+        ("every", every, 1),
+        ("patience", patience, 0),
+        ("items", items, 1),
+        ("rows", rows, 1),
+    ):
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise ValueError(f"{name} is a whole number ≥ {least}; got {number!r}.")
 
 
 class _Look:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
+from torch_geometric.data import Data
 
 from snl_graph.blocks import NonlocalBlock
+from snl_graph.blocks.graphs import graph_map
+from snl_graph.grids import flatten
 from snl_graph.monitor.eigenvalues import Ends, ends_of
 from snl_graph.monitor.maps import Maps, maps_of, sampled_rows
 from snl_graph.monitor.observation import BlockObservation
@@ -24,7 +28,7 @@ LAMBDAS = (0.0, 0.5, 1.0, 1.5, 2.0)
 @torch.no_grad()
 def observe(
     block: NonlocalBlock,
-    x: Tensor,
+    x: Tensor | Data,
     valid: Tensor | None = None,
     *,
     items: int = 2,
@@ -38,7 +42,8 @@ def observe(
 
     Args:
         block: The block.
-        x: Feature map (B, C, *spatial) that enters it.
+        x: Feature map (B, C, *spatial) that enters it, or a PyG ``Data`` or ``Batch``. Graphs with
+            edges are one graph in several pieces, looked at as a whole: their gap is 0.
         valid: Shape (B, *spatial), bool: real positions of padded maps.
         items: How many items of the batch are looked at, from the first on.
         rows: How many rows of A entropy and query dependence are taken of; the same positions
@@ -66,20 +71,19 @@ def observe(
     for name, number in (("items", items), ("rows", rows)):
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
             raise ValueError(f"{name} is a whole number ≥ 1; got {number!r}.")
-    with _full_precision(x):
+    with _full_precision(next(block.parameters()).device.type):
         return _observe(block, x, valid, items, rows, tuple(float(at) for at in lambdas))
 
 
 def _observe(
     block: NonlocalBlock,
-    x: Tensor,
+    x: Tensor | Data,
     valid: Tensor | None,
     items: int,
     rows: int,
     lambdas: tuple[float, ...],
 ) -> BlockObservation:
-    few = x.detach()[:items].to(next(block.parameters()).dtype)
-    a = block.affinity_of(few, None if valid is None else valid[:items])
+    a = _affinity(block, x, valid, items)
     nonfinite = _share_not_finite(a)
     ends, maps = [], Maps(None, None)
     if not nonfinite and a.shape.numel():
@@ -101,11 +105,29 @@ def _observe(
     )
 
 
-def _full_precision(x: Tensor) -> AbstractContextManager[object]:
+def _full_precision(device: str) -> AbstractContextManager[object]:
     """No autocast, where the device has one."""
-    device = x.device.type
     has_autocast = torch.amp.is_autocast_available(device)
     return torch.autocast(device, enabled=False) if has_autocast else nullcontext()
+
+
+def _affinity(
+    block: NonlocalBlock, x: Tensor | Data, valid: Tensor | None, items: int
+) -> AffinityOperator:
+    dtype = next(block.parameters()).dtype
+    if not isinstance(x, Data):
+        few = x.detach()[:items].to(dtype)
+        return block.affinity_of(few, None if valid is None else valid[:items])
+    graph = copy.copy(x)
+    graph.x = x.x.detach().to(dtype)
+    as_map = graph_map(graph, block.channels)
+    nodes, size = flatten(as_map.x[:items])
+    is_node = None if as_map.is_node is None else as_map.is_node[:items].flatten(1)
+    phi, psi = block.affinity.embed(nodes)
+    a: AffinityOperator = block.affinity(
+        phi, psi, size, is_node, mask=as_map.mask, node_set=as_map.node_set
+    )
+    return a
 
 
 def _share_not_finite(a: AffinityOperator) -> float:

@@ -63,6 +63,14 @@ def test_a_run_leaves_recipe_logs_and_checkpoint(trained):
     assert column(folder, "train_loss")[-1] < column(folder, "train_loss")[0]
 
 
+def test_a_run_can_watch_its_blocks(tmp_path):
+    run(tmp_path, "--epochs", "1", "--monitor", "2")
+    folder = tmp_path / "digits/version_0"
+    assert len(column(folder, "block/network.layer2.0/lambda_max")) == 3  # steps 0, 2, 4 of 5
+    with pytest.raises(SystemExit):
+        run(tmp_path, "--monitor", "2", "--block", "null")
+
+
 def test_the_learning_rate_of_every_step_is_the_schedules(trained):
     folder = trained / "digits/version_0"
     recipe = Recipe.from_dict(yaml.safe_load((folder / "recipe.yaml").read_text()))

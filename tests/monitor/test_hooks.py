@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Data
 
 from snl_graph import insert_block, nonlocal_block
 from snl_graph.blocks import fused
@@ -110,6 +111,14 @@ def test_a_mask_of_valid_positions_is_seen():
         call()
         monitor.remove()
         assert monitor.latest["NonlocalBlock"] == observe(block, x, valid)
+
+
+def test_graphs_are_watched_too():
+    block, seen = nonlocal_block("snl", 4), []
+    graph = Data(torch.randn(6, 4), edge_index=torch.tensor([[0, 1, 2], [1, 2, 0]]))
+    with BlockMonitor(block, log=kept(seen)):
+        block(graph)
+    assert seen[0][1]["block/NonlocalBlock/lambda_max"] > 0
 
 
 def test_removal_leaves_no_hooks():

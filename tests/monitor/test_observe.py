@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch_geometric.data import Batch, Data
 
 from snl_graph import nonlocal_block
 from snl_graph.monitor import gradient_norm, observe
@@ -118,6 +119,47 @@ def test_padding_does_not_count():
     alone = observe(block, x[:, :, :3], rows=1000)
     assert padded.query_dependence == pytest.approx(alone.query_dependence, abs=1e-12)
     assert padded.entropy * math.log(24) == pytest.approx(alone.entropy * math.log(12), abs=1e-12)
+
+
+def graph_of(nodes, seed, *, has_edges):
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(nodes, 8, dtype=torch.float64, generator=generator)
+    pairs = torch.combinations(torch.arange(nodes), 2).T
+    kept = pairs[:, torch.rand(pairs.shape[1], generator=generator) < 0.6]
+    return Data(x, edge_index=torch.cat([kept, kept.flip(0)], 1) if has_edges else None)
+
+
+def test_graphs_without_edges_are_looked_at_one_by_one():
+    block, graphs = made("nl"), [graph_of(n, n, has_edges=False) for n in (7, 5, 9)]
+    seen = observe(block, Batch.from_data_list(graphs), items=2, rows=1000)
+    maps = [graph.x.T.unsqueeze(0) for graph in graphs[:2]]
+    dense = [matrices(block, x)[0] for x in maps]
+    assert seen.lambda_max == pytest.approx(max(map(formulas.lambda_max, dense)), abs=1e-9)
+    assert seen.gap == pytest.approx(np.mean([formulas.gap(a) for a in dense]), abs=1e-9)
+
+
+def test_the_edges_of_a_graph_are_its_mask():
+    block, graph = made("snl"), graph_of(9, 1, has_edges=True)
+    phi, psi = (
+        (graph.x @ getattr(block.affinity, key).weight.T).relu().detach().numpy()
+        for key in ("phi", "psi")
+    )
+    mask = np.zeros((9, 9))
+    mask[tuple(graph.edge_index.numpy())] = 1
+    m = (phi @ psi.T * mask + (phi @ psi.T * mask).T) / 2
+    root = m.sum(1) ** -0.5
+    expected = root[:, None] * m * root
+    seen = observe(block, graph, rows=1000)
+    assert seen.lambda_max == pytest.approx(formulas.lambda_max(expected), abs=1e-9)
+    assert seen.gap == pytest.approx(formulas.gap(expected), abs=1e-9)
+    assert seen.entropy == pytest.approx(formulas.entropy(expected), abs=1e-9)
+
+
+def test_several_graphs_with_edges_have_no_gap():
+    graphs = [graph_of(n, n, has_edges=True) for n in (7, 5)]
+    seen = observe(made("snl"), Batch.from_data_list(graphs))
+    assert seen.gap == pytest.approx(0, abs=1e-9)
+    assert graphs[0].x.shape == (7, 8)
 
 
 def test_the_response_is_that_of_the_learned_taps():
