@@ -59,15 +59,15 @@ def reported(command: Command) -> Command:
                 if TRACEBACK in os.environ:
                     raise
                 failure = error
+        if failure is not None:  # of what went before, warnings would only distract
+            typer.echo(f"{name}: {described(failure)}", err=True)
+            raise typer.Exit(2)
         for message in dict.fromkeys(
             one_line(str(one.message))
             for one in caught
             if not issubclass(one.category, DeprecationWarning | FutureWarning)
         ):
             typer.echo(f"{name}: warning: {message}", err=True)
-        if failure is not None:
-            typer.echo(f"{name}: {described(failure)}", err=True)
-            raise typer.Exit(2)
 
     return run  # type: ignore[return-value]
 

@@ -107,7 +107,7 @@ def _edges(path: Path, arrays: dict[str, Any]) -> Data:
 
 def _unreadable(path: Path, error: Exception) -> CommandError:
     reason = one_line(str(error), 200).rstrip(".")
-    if "allow_pickle" in reason or "Object arrays" in reason or "pickled" in reason:
+    if any(word in reason for word in ("allow_pickle", "pickled", "Object arrays", "objects in")):
         return CommandError(
             f"{path} holds pickled Python objects, which could run code; not read. Save plain "
             f"arrays of numbers."

@@ -64,9 +64,9 @@ def load_plain(path: Path, allowed: list[Any] | None = None) -> Any:
     except pickle.UnpicklingError as error:
         reason = str(error).replace("torch.serialization.", "")
         raise CommandError(f"{path} was not loaded: {_refusal(path, reason)}") from error
-    except OSError:
-        raise
-    except Exception as error:  # a broken pickle can fail in any way
+    except Exception as error:  # a broken file can fail in any way
+        if isinstance(error, OSError) and error.filename is not None:  # it could not be opened
+            raise
         reason = one_line(str(error), 200).rstrip(".")
         raise CommandError(
             f"{path} cannot be read as a file of torch.save ({path.stat().st_size:,} bytes): it is "
