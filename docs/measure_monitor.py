@@ -57,7 +57,7 @@ def measure(block: str, place: str) -> tuple[float, float, str | None]:
 def main() -> None:
     """Print the table."""
     torch.set_num_threads(1)
-    print("| block | map | eigenvalues | training step | observation | steps | every=100 |")
+    print("| block | map | eigenvalues | training step | observation | ratio | every=100 |")
     print("|---|---|---|---|---|---|---|")
     for place, side in PLACES.items():
         for block in BLOCKS:
