@@ -216,7 +216,9 @@ def _check_layout(name: str, found: list[tuple[Tensor, Any]]) -> None:
     shapes = [tuple(output.shape) for output, _ in found]
     hint = "Name a submodule that returns (B, C, *spatial)."
     if len(shapes) == 2 and shapes[0] != shapes[1]:
-        if shapes[0][:2] != shapes[1][:2]:
+        # A video's frames may lie on the batch axis; a sequence's may only if it is not the first.
+        kept = slice(0 if len(shapes[0]) == 3 else 1, 2)
+        if shapes[0][kept] != shapes[1][kept]:
             raise ValueError(
                 f'axis 1 of the output of "{name}" does not hold channels: shapes {shapes[0]} and '
                 f"{shapes[1]} belong to inputs that differ in size alone. {hint}"
