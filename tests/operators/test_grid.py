@@ -177,11 +177,16 @@ class LargestTensor(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(
+    ("kernel", "normalization"),
+    [
+        (kernel, normalization)
+        for kernel, made in KERNELS.items()
+        for normalization in NORMALIZATIONS
+        if normalization != "sym" or made.is_nonnegative
+    ],
+)
 def test_no_tensor_is_larger_than_the_blocks(kernel: str, normalization: str) -> None:
-    if normalization == "sym" and not KERNELS[kernel].is_nonnegative:
-        pytest.skip("refused")
     size = (40, 50)
     phi, psi, z = torch.randn(3, 1, 2000, WIDTH)
     phi, psi, z = (x.requires_grad_() for x in (phi, psi, z))
@@ -235,12 +240,16 @@ def test_blocks_agree_with_those_on_the_matrix(name: str, size: Size) -> None:
         probe = torch.randn(2, 8, *size, dtype=torch.float64)
         found, wanted = on_grid(x, is_valid), on_matrix(x, is_valid)
         assert_equal(found, wanted)
-        for gradient, expected in zip(
-            torch.autograd.grad((found * probe).sum(), [x, *on_grid.parameters()]),
-            torch.autograd.grad((wanted * probe).sum(), [x, *on_matrix.parameters()]),
-            strict=True,
-        ):
-            assert_equal(gradient, expected, 1e-8)
+        # All together: at a single position the affinity is 1, and its gradients are only noise.
+        assert_equal(
+            gradients(found, probe, [x, *on_grid.parameters()]),
+            gradients(wanted, probe, [x, *on_matrix.parameters()]),
+            1e-8,
+        )
+
+
+def gradients(y: Tensor, probe: Tensor, inputs: list[Tensor]) -> Tensor:
+    return torch.cat([g.flatten() for g in torch.autograd.grad((y * probe).sum(), inputs)])
 
 
 def test_recurrent_criss_cross_attention_reaches_every_position() -> None:
@@ -278,8 +287,10 @@ def test_blocks_export_with_dynamic_sizes(name: str) -> None:
 
 
 @pytest.mark.slow
-@programs
-@pytest.mark.parametrize("representation", ["grid", "auto"])
+@pytest.mark.parametrize(
+    ("name", "representation"),
+    [("recurrent cc", "grid"), ("recurrent cc", "auto"), ("gsnl", "grid"), ("heads", "auto")],
+)
 def test_blocks_compile_without_a_graph_break(name: str, representation: str) -> None:
     torch._dynamo.reset()
     on_grid, on_matrix = twins(name, representation)
