@@ -1,6 +1,23 @@
-"""Image data sets: read from disk, checked, and downloaded only when asked."""
+"""Data sets: read from disk, checked, and downloaded only when asked."""
 
+from models.data.clip_module import ClipDataModule, mean_over_clips
 from models.data.module import ImageDataModule
-from models.data.source import DATASETS, DataFileError, DatasetSpec
+from models.data.modules import data_module
+from models.data.ranking import Ranking, rank
+from models.data.source import DATASETS, ClipSpec, DataFileError, DatasetSpec, TrackletSpec
+from models.data.tracklet_module import TrackletDataModule
 
-__all__ = ["DATASETS", "DataFileError", "DatasetSpec", "ImageDataModule"]
+__all__ = [
+    "DATASETS",
+    "ClipDataModule",
+    "ClipSpec",
+    "DataFileError",
+    "DatasetSpec",
+    "ImageDataModule",
+    "Ranking",
+    "TrackletDataModule",
+    "TrackletSpec",
+    "data_module",
+    "mean_over_clips",
+    "rank",
+]

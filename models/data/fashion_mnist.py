@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
+import numpy.typing as npt
 from torch.utils.data import Dataset
 from torchvision.datasets import FashionMNIST
 
 from models.data.files import DataFileError, fetch, require_file, require_folder
+from models.data.layout import Layout, Survey
+from models.data.problems import Problem, Tell
+from models.data.synthetic import Painter, Plan
 
 NAME = "Fashion-MNIST"
 REMEDY = "Delete it and fetch it again with --download."
@@ -86,3 +92,57 @@ def read(root: Path, train: bool, transform: Callable[[Any], Any], download: boo
         fetch(lambda: FashionMNIST(root, train=train, download=True), root, NAME)
     check(root, train)
     return FashionMNIST(root, train=train, transform=transform)
+
+
+class FashionMnist(Layout):
+    """Four IDX files; torchvision leaves the gzipped ones beside them."""
+
+    title: ClassVar[str] = NAME
+
+    @property
+    def published(self) -> Mapping[str, int]:
+        return {"classes": 10, "train": 60_000, "test": 10_000}
+
+    def folders(self, root: Path) -> list[Path]:
+        return [root / "FashionMNIST" / "raw"]
+
+    def classes(self, root: Path) -> list[str]:
+        return list(FashionMNIST.classes)
+
+    def survey(self, root: Path, tell: Tell) -> Survey:
+        (raw,) = self.folders(root)
+        counts, listed = {"classes": 10}, {}
+        for part, stem in (("train", "train"), ("test", "t10k")):
+            names = [f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte"]
+            zipped = [f"{name}.gz" for name in names if (raw / f"{name}.gz").is_file()]
+            listed[part] = [str(raw / name) for name in [*names, *zipped]]
+            try:
+                check(root, part == "train")
+                counts[part], *_ = idx_shape(raw / names[0], 3)
+            except DataFileError as error:
+                kind = "corrupt" if all((raw / name).is_file() for name in names) else "missing"
+                tell(Problem(kind, raw, f"cannot give the {part} part:", str(error)))
+        return Survey(counts, listed)
+
+    def read(
+        self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool
+    ) -> Dataset[Any]:
+        return read(root, train, transform, download)
+
+    def make(self, root: Path, plan: Plan, painter: Painter) -> dict[str, Any]:
+        if plan.classes > 10:
+            raise ValueError(f"{NAME} has 10 classes; got --classes {plan.classes}.")
+        painter = Painter(replace(plan, height=28, width=28))
+        (raw,) = self.folders(root)
+        raw.mkdir(parents=True)
+        labels = np.arange(plan.classes * plan.items) % plan.classes
+        for stem in ("train", "t10k"):
+            grey = np.stack([painter.picture(int(label)).mean(axis=-1) for label in labels])
+            (raw / f"{stem}-images-idx3-ubyte").write_bytes(_idx(grey.astype(np.uint8)))
+            (raw / f"{stem}-labels-idx1-ubyte").write_bytes(_idx(labels.astype(np.uint8)))
+        return {"counts": {"classes": 10, "train": len(labels), "test": len(labels)}}
+
+
+def _idx(array: npt.NDArray[np.uint8]) -> bytes:
+    header = bytes([0, 0, 8, array.ndim])
+    return header + b"".join(n.to_bytes(4, "big") for n in array.shape) + array.tobytes()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,11 @@ class ImageDataModule(LightningDataModule):
         crop_padding: Training images are padded by so many pixels and cropped at random.
         flip: Mirror every second training image, at random.
         download: Whether to fetch what is missing from the data set's own site.
+        size: Height and width in pixels; None for the data set's.
+        split: Official split; None for the first.
 
     Raises:
-        ValueError: If there is no such data set.
+        ValueError: If there is no such data set or split.
         DataFileError: From ``setup``, if a file is missing, corrupt or truncated.
     """
 
@@ -40,9 +43,15 @@ class ImageDataModule(LightningDataModule):
         crop_padding: int = 0,
         flip: bool = False,
         download: bool = False,
+        size: tuple[int, int] | None = None,
+        split: int | None = None,
     ) -> None:
         super().__init__()
         self.spec = lookup(DATASETS, name, "data set")
+        if split is not None:
+            self.spec = self.spec.split(split)
+        if size is not None:
+            self.spec = replace(self.spec, size=size)
         self.root = Path(root)
         self.batch_size = batch_size
         self.crop_padding = crop_padding
@@ -53,7 +62,9 @@ class ImageDataModule(LightningDataModule):
 
     def transform(self, train: bool) -> Transform:
         """From an image of the data set to the float32 tensor the network sees."""
+        framing = self.spec.framing
         steps: list[Any] = [v2.ToImage()]
+        steps += framing.train(self.spec.size) if train else framing.test(self.spec.size)
         if train and self.crop_padding:
             steps.append(v2.RandomCrop(self.spec.size, padding=self.crop_padding))
         if train and self.flip:
@@ -76,12 +87,11 @@ class ImageDataModule(LightningDataModule):
         self.train_part = self.spec.read(self.root, True, self.transform(True), False)
         self.test_part = self.spec.read(self.root, False, self.transform(False), False)
 
-    def _loader(self, part: Dataset[Any], *, shuffle: bool) -> DataLoader[Any]:
+    def _loader(self, part: Dataset[Any], **options: Any) -> DataLoader[Any]:
         workers = min(self.spec.workers, os.cpu_count() or 1)
         return DataLoader(
             part,
-            self.batch_size,
-            shuffle=shuffle,
+            **{"batch_size": self.batch_size, **options},
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
