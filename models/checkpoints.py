@@ -11,9 +11,12 @@ from torch import nn
 
 from models.recipe import Recipe
 
+FINISHED_EPOCHS = "finished_epochs"
+"""Entry of a checkpoint: how many passes over the training part had come to their end."""
+
 
 class CheckpointError(ValueError):
-    """A checkpoint is missing, unreadable, or of another network."""
+    """A checkpoint is missing, unreadable, of another network, or cannot be written."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -40,6 +43,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"hyper_parameters. Weights alone cannot be resumed or evaluated."
         )
     return content
+
+
+def progress_of(content: dict[str, Any]) -> tuple[int, int]:
+    """Finished epochs and steps of the optimiser of a checkpoint."""
+    # Versions that wrote at the end of an epoch alone told no more than its number.
+    return content.get(FINISHED_EPOCHS, content["epoch"] + 1), content["global_step"]
 
 
 def recipe_of(content: dict[str, Any], path: Path) -> Recipe:

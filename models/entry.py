@@ -25,9 +25,15 @@ _NOT_OURS: tuple[tuple[type[Warning], str, str], ...] = (
     (DeprecationWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated", ""),
     # The small sets are tensors in memory: worker processes would only cost time.
     (UserWarning, r"The '\w+' does not have many workers", "lightning"),
+    # torchdata tells PyTorch of its loader in a way that PyTorch no longer wants.
+    (UserWarning, r"'set_vital' is deprecated", "torchdata"),
     # Resuming in a new run folder is what we do on purpose; ModelCheckpoint remarks on it.
     (UserWarning, r"The dirpath has changed from", "lightning"),
 )
+
+
+class RunStoppedError(RuntimeError):
+    """Something ended a run; says what, and where to go on."""
 
 
 @contextmanager
@@ -49,7 +55,10 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def errors_on_one_line(program: str) -> Iterator[None]:
-    """Turn what a caller can put right into a message and exit status 2."""
+    """Turn errors that need no traceback into a message.
+
+    The exit status is 2 for what a caller can put right at once, 1 for what ended a run.
+    """
     try:
         yield
     except (
@@ -62,6 +71,9 @@ def errors_on_one_line(program: str) -> Iterator[None]:
     ) as error:
         print(f"{program}: error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except (FloatingPointError, OSError, RunStoppedError) as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        raise SystemExit(1) from error
     except KeyboardInterrupt:
         print(f"\n{program}: stopped.", file=sys.stderr)
         raise SystemExit(130) from None

@@ -11,7 +11,7 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
 
-from models.checkpoints import read_checkpoint, recipe_of, require_same_architecture
+from models.checkpoints import progress_of, read_checkpoint, recipe_of, require_same_architecture
 from models.data import ImageDataModule
 from models.entry import devices_of, errors_on_one_line, print_results, quiet
 from models.training import Classifier
@@ -26,6 +26,7 @@ def evaluate(
     accelerator: str = "auto",
     devices: str = "1",
     batch_size: int | None = None,
+    batches: int | None = None,
 ) -> dict[str, float]:
     """Top-1 and Top-5 accuracy and loss of a checkpoint on the test part of its data set.
 
@@ -37,6 +38,7 @@ def evaluate(
         devices: How many, a list, or "auto". With more than one, the last batches are filled up
             with images seen before, as Lightning does; one device counts each image once.
         batch_size: Images at a time; by default that of the training.
+        batches: At most so many; by default all.
 
     Returns:
         ``test_top1``, ``test_top5`` (fractions of 1) and ``test_loss``.
@@ -56,6 +58,7 @@ def evaluate(
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices_of(devices),
+        limit_test_batches=batches,
         logger=False,
         enable_checkpointing=False,
         callbacks=[RichProgressBar()],
@@ -68,7 +71,7 @@ def evaluate(
         f"{recipe.network} on {recipe.dataset}, test part",
         model,
         found,
-        {"epochs trained": str(content["epoch"] + 1), "checkpoint": str(checkpoint)},
+        {"epochs trained": str(progress_of(content)[0]), "checkpoint": str(checkpoint)},
     )
     return found
 
@@ -88,6 +91,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--download", action="store_true", help="Fetch missing data.")
     parser.add_argument("--accelerator", default="auto", help='"cpu", "gpu", "mps" or "auto".')
     parser.add_argument("--devices", type=str, default="1", help='How many, a list, or "auto".')
+    parser.add_argument("--batches", type=int | None, help="At most so many; by default all.")
     parser.add_argument("--batch_size", type=int | None, help="Images at a time; as in training.")
     with quiet(), errors_on_one_line(PROGRAM):
         chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))

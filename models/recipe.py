@@ -11,6 +11,7 @@ import yaml
 
 from models.data import DATASETS
 from models.networks import NETWORKS
+from models.norms import NORMS
 from models.schedules import OPTIMIZERS, SCHEDULES
 from snl_graph.names import lookup
 
@@ -29,10 +30,17 @@ class Recipe:
         after: Submodules of the network that get a block each.
         block_options: Further arguments of the block, e.g. ``reduction: 4``.
         zero_init: Whether a block starts as the identity; for pretrained networks.
+        norm: "batch" or "group", of the network and, unless block_options say otherwise, its block.
+        pretrained: File of weights to start from (see :func:`models.weights.load_weights`).
         epochs: Passes over the training part.
-        batch_size: Images a step and device.
+        batch_size: Images at a time and device.
+        accumulate: Batches whose gradients make one step.
+        clip_norm: Largest norm of the gradient of a step; 0 for any.
         optimizer: "sgd" (Nesterov off) or "adamw".
         learning_rate: At the end of the warm-up.
+        rates: Factor of the learning rate by pattern of a parameter's name in the network, e.g.
+            ``{"layer1.*": 0.1}``; the first that matches decides.
+        frozen_epochs: Epochs at the start in which blocks and the last layer learn alone.
         momentum: Of SGD.
         weight_decay: On every parameter.
         schedule: "multi_step" or "cosine".
@@ -57,10 +65,16 @@ class Recipe:
     after: tuple[str, ...] = ()
     block_options: dict[str, BlockOption] = field(default_factory=dict)
     zero_init: bool = False
+    norm: str = "batch"
+    pretrained: str | None = None
     epochs: int = 10
     batch_size: int = 128
+    accumulate: int = 1
+    clip_norm: float = 0.0
     optimizer: str = "sgd"
     learning_rate: float = 0.1
+    rates: dict[str, float] = field(default_factory=dict)
+    frozen_epochs: int = 0
     momentum: float = 0.9
     weight_decay: float = 1e-4
     schedule: str = "multi_step"
@@ -74,9 +88,12 @@ class Recipe:
     def __post_init__(self) -> None:
         lookup(NETWORKS, self.network, "network")
         lookup(DATASETS, self.dataset, "data set")
+        lookup(NORMS, self.norm, "norm")
         lookup(OPTIMIZERS, self.optimizer, "optimizer")
         lookup(SCHEDULES, self.schedule, "schedule")
-        for name, least in (("epochs", 1), ("batch_size", 1), ("crop_padding", 0), ("seed", 0)):
+        leasts = {"epochs": 1, "batch_size": 1, "accumulate": 1, "clip_norm": 0}
+        leasts |= {"frozen_epochs": 0, "crop_padding": 0, "seed": 0}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
         if not self.learning_rate > 0:

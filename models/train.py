@@ -9,27 +9,38 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
 from lightning import Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from models.checkpoints import read_checkpoint, require_same_architecture
+from models.checkpoints import progress_of, read_checkpoint, require_same_architecture
 from models.data import ImageDataModule
-from models.entry import devices_of, errors_on_one_line, print_results, quiet
+from models.entry import errors_on_one_line, print_results, quiet
+from models.evaluate import evaluate
+from models.loading import ResumableData
 from models.recipe import RECIPES, Recipe, recipe_path
+from models.trainer import STRATEGIES, make_trainer, told_where_to_go_on
 from models.training import Classifier
-from snl_graph.monitor import MonitorCallback
+from models.weights import load_weights
 from snl_graph.names import lookup
 
 PROGRAM = "python -m models.train"
+RUN_OPTIONS = (
+    *("data", "download", "workers", "resume", "out", "checkpoint_every", "dry_run", "monitor"),
+    *("accelerator", "devices", "strategy", "precision", "deterministic"),
+)
+"""Options that decide where and how a run is made, not what it learns."""
+
+DRY_BATCH = 4
+DRY_BATCHES = 2
+"""Images in a batch, and batches in an epoch, of a dry run."""
 
 
 def parser() -> ArgumentParser:
@@ -45,10 +56,21 @@ def parser() -> ArgumentParser:
     made.add_argument("--data", type=Path, default="data", help="Folder that holds the data sets.")
     made.add_argument("--download", action="store_true", help="Fetch missing data.")
     made.add_argument("--resume", type=Path | None, help="Checkpoint to go on from.")
+    made.add_argument(
+        "--checkpoint_every", type=int, default=0, help="Steps between checkpoints in an epoch."
+    )
+    made.add_argument(
+        "--dry-run", "--dry_run", action="store_true", help="Prove that the recipe runs; keep none."
+    )
     made.add_argument("--out", type=Path, default="runs", help="Folder of the run folders.")
     made.add_argument("--accelerator", default="auto", help='"cpu", "gpu", "mps" or "auto".')
     made.add_argument("--devices", type=str, default="auto", help='How many, a list, or "auto".')
     made.add_argument("--precision", type=str, default="32-true", help='Such as "bf16-mixed".')
+    made.add_argument("--strategy", default="auto", help=f"One of {', '.join(STRATEGIES)}.")
+    made.add_argument("--workers", type=int | None, help="Processes that prepare images.")
+    made.add_argument(
+        "--deterministic", action="store_true", help="Refuse what gives other bits each time."
+    )
     made.add_argument("--monitor", type=int, default=0, help="Steps between looks at each block.")
     made.add_class_arguments(Recipe)
     return made
@@ -65,8 +87,7 @@ def parse(args: Sequence[str]) -> tuple[str, Recipe, Namespace]:
         made.print_help()
         raise SystemExit(0 if args else 2)
     path = recipe_path(args[0])
-    options = dict.fromkeys(("help", "config", "data", "download", "resume", "out"))
-    options |= dict.fromkeys(("accelerator", "devices", "precision", "monitor", "print_config"))
+    options = dict.fromkeys(("help", "config", "print_config", *RUN_OPTIONS))
     options |= {recipe_field.name: None for recipe_field in fields(Recipe)}
     for arg in args[1:]:
         if arg.startswith("--"):
@@ -74,42 +95,10 @@ def parse(args: Sequence[str]) -> tuple[str, Recipe, Namespace]:
             lookup(options, name, "option")
     chosen = made.parse_args(["--config", str(path), *args[1:]])
     values: dict[str, Any] = {f.name: chosen[f.name] for f in fields(Recipe)}
-    if isinstance(values["block_options"], Namespace):
-        values["block_options"] = values["block_options"].as_dict()
+    for key in ("block_options", "rates"):
+        if isinstance(values[key], Namespace):
+            values[key] = values[key].as_dict()
     return path.stem, Recipe(**values), chosen
-
-
-def make_trainer(name: str, recipe: Recipe, options: Namespace, steps_per_epoch: int) -> Trainer:
-    """Trainer that writes to a run folder of its own, ``OUT/NAME/version_N`` with N not yet used.
-
-    The last checkpoint is kept: none is chosen by its accuracy on the test part.
-    """
-    csv = CSVLogger(options.out, name=name)
-    tensorboard = TensorBoardLogger(
-        options.out, name=name, version=csv.version, default_hp_metric=False
-    )
-    return Trainer(
-        accelerator=options.accelerator,
-        devices=devices_of(options.devices),
-        precision=options.precision,
-        max_epochs=recipe.epochs,
-        logger=[csv, tensorboard],
-        callbacks=[
-            ModelCheckpoint(
-                filename="epoch={epoch}",
-                auto_insert_metric_name=False,
-                save_last=True,
-                enable_version_counter=False,
-            ),
-            RichProgressBar(),
-            *([MonitorCallback(every=options.monitor)] if options.monitor else []),
-        ],
-        num_sanity_val_steps=0,
-        enable_model_summary=False,
-        log_every_n_steps=max(
-            1, min(50, steps_per_epoch // 16)
-        ),  # in each epoch, on 16 devices too
-    )
 
 
 @rank_zero_only
@@ -122,23 +111,68 @@ def _open_run_folder(trainer: Trainer, recipe: Recipe) -> None:
     (folder / "recipe.yaml").write_text(text, encoding="utf-8")
 
 
-def train(name: str, recipe: Recipe, options: Namespace) -> Path:
-    """Train, and return the run folder. Everything that can be wrong is looked at first."""
+@dataclass(frozen=True)
+class Run:
+    """What a training run leaves.
+
+    Attributes:
+        folder: Its recipe, logs and checkpoints.
+        checkpoint: The last one.
+        metrics: Last value of everything that was logged.
+    """
+
+    folder: Path
+    metrics: dict[str, float]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Written at the end of the last epoch."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+
+def prepare_model(recipe: Recipe, resume: Path | None) -> Classifier:
+    """The recipe's network with the weights it starts from.
+
+    Raises:
+        CheckpointError: If the checkpoint to resume does not fit or the weights cannot be used.
+        ValueError: If the checkpoint leaves nothing to do.
+    """
+    model = Classifier(recipe)
+    if resume is not None:
+        content = read_checkpoint(resume)
+        require_same_architecture(content, model, resume)
+        finished, _ = progress_of(content)
+        if finished >= recipe.epochs:
+            raise ValueError(
+                f"{resume} has finished epoch {finished} of {recipe.epochs}: "
+                f"nothing is left to train. Give more, for instance --epochs {2 * recipe.epochs}."
+            )
+    elif recipe.pretrained is not None:
+        matched = load_weights(model.network, Path(recipe.pretrained))
+        rank_zero_only(Console().print)(f"{recipe.pretrained}: {matched}.", highlight=False)
+    return model
+
+
+def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = None) -> Run:
+    """Train. Everything that can be wrong is looked at before anything is written.
+
+    Args:
+        name: Of the recipe; the run folder is below a folder of that name.
+        recipe: What to train, and how.
+        options: Of the command line, as :func:`parse` gives them.
+        batches: At most so many of each part in an epoch.
+
+    Raises:
+        RunStoppedError: If a full disk, an unreadable item or a loss that is no number ended it.
+        ValueError: If something about the recipe, the data or the checkpoint is wrong.
+    """
     if options.monitor and recipe.block is None:
         raise ValueError(
             f"--monitor {options.monitor} watches blocks, and this recipe has none. Name one, for "
             "instance --block snl --after [layer2.0], or leave out --monitor."
         )
     seed_everything(recipe.seed, workers=True, verbose=False)
-    model = Classifier(recipe)
-    if options.resume is not None:
-        content = read_checkpoint(options.resume)
-        require_same_architecture(content, model, options.resume)
-        if content["epoch"] + 1 >= recipe.epochs:
-            raise ValueError(
-                f"{options.resume} has finished epoch {content['epoch'] + 1} of {recipe.epochs}: "
-                f"nothing is left to train. Give more, for instance --epochs {2 * recipe.epochs}."
-            )
+    model = prepare_model(recipe, options.resume)
     data = ImageDataModule(
         recipe.dataset,
         options.data,
@@ -149,26 +183,80 @@ def train(name: str, recipe: Recipe, options: Namespace) -> Path:
     )
     rank_zero_only(data.prepare_data)()
     data.setup()
-    trainer = make_trainer(name, recipe, options, len(data.train_dataloader()))
+    steps = len(data.train_dataloader())
+    trainer = make_trainer(name, recipe, options, steps, model, batches)
     folder = Path(str(trainer.log_dir))
     _open_run_folder(trainer, recipe)
     start = time.perf_counter()
-    trainer.fit(model, datamodule=data, ckpt_path=options.resume, weights_only=True)
+    with told_where_to_go_on(folder):
+        trainer.fit(
+            model,
+            datamodule=ResumableData(data, recipe.seed, options.workers),
+            ckpt_path=options.resume,
+            weights_only=True,
+        )
+    metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
     if trainer.is_global_zero:
         print_results(
             Console(),
             f"{name}, test part after epoch {trainer.current_epoch}",
             model,
-            {key: float(value) for key, value in trainer.callback_metrics.items()},
+            metrics,
             {"seconds": f"{time.perf_counter() - start:.0f}", "run folder": str(folder)},
         )
-    return folder
+    return Run(folder, metrics)
+
+
+def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
+    """Prove that a recipe runs from end to end, on a few images, and leave nothing behind.
+
+    Two epochs of two small batches with a checkpoint after each step, then the whole way back: the
+    checkpoint is read, its weights compared with those of the run, and measured as the run
+    measured them.
+
+    Raises:
+        RuntimeError: If the checkpoint does not give what the run gave.
+    """
+    start = time.perf_counter()
+    short = replace(
+        recipe,
+        epochs=min(recipe.epochs, 2),
+        batch_size=min(recipe.batch_size, DRY_BATCH),
+        warmup_epochs=min(recipe.warmup_epochs, 1),
+        frozen_epochs=min(recipe.frozen_epochs, 1),
+        accumulate=1,
+    )
+    with TemporaryDirectory(prefix="dry_run_") as folder:
+        options = options.clone()
+        options.out, options.checkpoint_every = Path(folder), 1
+        run = train(name, short, options, DRY_BATCHES)
+        found = evaluate(
+            run.checkpoint,
+            options.data,
+            accelerator=options.accelerator,
+            batches=DRY_BATCHES,
+        )
+    difference = abs(found["test_loss"] - run.metrics["test_loss"])
+    if not difference <= 1e-3 * max(1.0, abs(run.metrics["test_loss"])):
+        raise RuntimeError(
+            f"the checkpoint of {name} has a test loss of {found['test_loss']}, its run had "
+            f"{run.metrics['test_loss']}: it does not hold all that decides the result."
+        )
+    Console().print(
+        f"{name}: trained, tested, saved, read and measured again in "
+        f"{time.perf_counter() - start:.0f} s; nothing was kept.",
+        highlight=False,
+    )
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Command line."""
     with quiet(), errors_on_one_line(PROGRAM):
-        train(*parse(sys.argv[1:] if args is None else args))
+        name, recipe, options = parse(sys.argv[1:] if args is None else args)
+        if options.dry_run:
+            dry_run(name, recipe, options)
+        else:
+            train(name, recipe, options)
 
 
 if __name__ == "__main__":

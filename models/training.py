@@ -12,7 +12,9 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from models.data import DATASETS
+from models.finetune import parameter_groups
 from models.networks import build_network
+from models.norms import NORMS
 from models.recipe import Recipe
 from models.schedules import OPTIMIZERS, learning_rate_factor
 from snl_graph import insert_block, nonlocal_block
@@ -29,11 +31,15 @@ def network_of(recipe: Recipe) -> nn.Module:
     network = build_network(
         recipe.network, in_channels=spec.in_channels, num_classes=spec.num_classes
     )
+    NORMS[recipe.norm](network)
     if recipe.block is None:
         return network
     known = dict.fromkeys(inspect.signature(nonlocal_block).parameters)
     for option in recipe.block_options:
         lookup(known, option, "option of the block")
+    options = dict(recipe.block_options)
+    if recipe.norm != "batch":  # the block's own default
+        options.setdefault("norm", recipe.norm)
     example = torch.zeros(2, spec.in_channels, *spec.size)
     for position in recipe.after:
         insert_block(
@@ -42,7 +48,7 @@ def network_of(recipe: Recipe) -> nn.Module:
             block=recipe.block,
             example=example,
             zero_init=recipe.zero_init,
-            **recipe.block_options,
+            **options,
         )
     return network
 
@@ -111,7 +117,8 @@ class Classifier(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Optimiser, and the schedule at every step."""
-        optimizer = OPTIMIZERS[self.recipe.optimizer](self.parameters(), self.recipe)
+        groups = parameter_groups(self.network, self.recipe.learning_rate, self.recipe.rates)
+        optimizer = OPTIMIZERS[self.recipe.optimizer](groups, self.recipe)
         steps = self.trainer.estimated_stepping_batches
         per_epoch = max(int(steps) / self.recipe.epochs, 1)
         schedule = torch.optim.lr_scheduler.LambdaLR(
