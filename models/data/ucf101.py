@@ -79,7 +79,10 @@ class Ucf101(Layout):
         for line, words in enumerate(lines_of(path, self.title, tell), 1):
             action, _, clip = words[0].partition("/")
             wanted = str(number.get(action, -1) + 1)
-            if action not in number or not clip:
+            if _GROUP.search(clip) is None:
+                what = f"line {line} names {words[0]!r}; expected <class>/v_<class>_g01_c01.avi."
+                tell(Problem("split", path, what, REMEDY))
+            elif action not in number:
                 what = f"line {line} names {words[0]!r}, whose class classInd.txt does not know."
                 tell(Problem("split", path, what, REMEDY))
             elif len(words) > 1 and words[1] != wanted:
