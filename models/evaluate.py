@@ -12,8 +12,8 @@ from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
 
 from models.checkpoints import progress_of, read_checkpoint, recipe_of, require_same_architecture
-from models.data import ImageDataModule
 from models.entry import devices_of, errors_on_one_line, print_results, quiet
+from models.loading import data_of
 from models.training import Classifier
 
 PROGRAM = "python -m models.evaluate"
@@ -52,9 +52,7 @@ def evaluate(
     model = Classifier(recipe)
     require_same_architecture(content, model, checkpoint)
     model.load_state_dict(content["state_dict"])
-    module = ImageDataModule(
-        recipe.dataset, data, batch_size=batch_size or recipe.batch_size, download=download
-    )
+    module = data_of(recipe, data, batch_size=batch_size, download=download)
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices_of(devices),

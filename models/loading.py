@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,8 +11,9 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from models.data import DataFileError
+from models.data import DATASETS, ClipSpec, DataFileError, ImageDataModule, data_module
 from models.randomness import seeded
+from models.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,9 @@ class PassSampler(DistributedSampler[Draw]):
         with seeded(self.seed, number):
             # Of batches, because a sampler of batches need not have one of items beneath it.
             batches: Any = self.loader.batch_sampler
+            for sampler in (batches, self.loader.sampler):
+                if hasattr(sampler, "set_epoch"):  # it keeps generators of its own
+                    sampler.set_epoch(number)
             return [index for batch in batches for index in batch]
 
     def share(self, count: int) -> list[int]:
@@ -202,6 +207,32 @@ def resumable(
         # Seeds of worker processes, which no item uses, are not drawn from the global generator.
         generator=torch.Generator().manual_seed(seed),
     )
+
+
+def data_of(
+    recipe: Recipe, root: Path, *, batch_size: int | None = None, download: bool = False
+) -> ImageDataModule:
+    """The data of a recipe.
+
+    Args:
+        recipe: Which data set, in what size, split and batches, augmented how.
+        root: Folder that holds it.
+        batch_size: In place of the recipe's.
+        download: Whether to fetch what is missing.
+
+    Raises:
+        ValueError: If the data set has no such split, or its module no such augmentation.
+    """
+    options: dict[str, Any] = {"flip": recipe.flip, "download": download}
+    options |= {"size": recipe.size, "split": recipe.split}
+    if isinstance(DATASETS[recipe.dataset], ClipSpec):
+        if recipe.crop_padding:
+            raise ValueError("crop_padding is for images of one size; leave it out for videos.")
+        options["test_clips"] = recipe.test_clips
+    else:
+        options["crop_padding"] = recipe.crop_padding
+    options["batch_size"] = batch_size or recipe.batch_size
+    return data_module(recipe.dataset, root, **options)
 
 
 class ResumableData(LightningDataModule):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from models.data import DATASETS
+from models.data import DATASETS, DatasetSpec
 from models.networks import NETWORKS
 from models.norms import NORMS
 from models.schedules import OPTIMIZERS, SCHEDULES
@@ -32,6 +32,10 @@ class Recipe:
         zero_init: Whether a block starts as the identity; for pretrained networks.
         norm: "batch" or "group", of the network and, unless block_options say otherwise, its block.
         pretrained: File of weights to start from (see :func:`models.weights.load_weights`).
+        size: Height and width in pixels; null for the data set's.
+        split: Official split of the data set; null for the first.
+        test_clips: Clips of each test video, whose probabilities are averaged.
+        classes: Names of the classes; training fills them in from the data.
         epochs: Passes over the training part.
         batch_size: Images at a time and device.
         accumulate: Batches whose gradients make one step.
@@ -67,6 +71,10 @@ class Recipe:
     zero_init: bool = False
     norm: str = "batch"
     pretrained: str | None = None
+    size: tuple[int, int] | None = None
+    split: int | None = None
+    test_clips: int = 1
+    classes: tuple[str, ...] = ()
     epochs: int = 10
     batch_size: int = 128
     accumulate: int = 1
@@ -93,6 +101,7 @@ class Recipe:
         lookup(SCHEDULES, self.schedule, "schedule")
         leasts = {"epochs": 1, "batch_size": 1, "accumulate": 1, "clip_norm": 0}
         leasts |= {"frozen_epochs": 0, "crop_padding": 0, "seed": 0}
+        leasts["test_clips"] = 1
         for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
@@ -102,11 +111,51 @@ class Recipe:
             raise ValueError(
                 f"warmup_epochs must lie in 0 .. epochs = {self.epochs}; got {self.warmup_epochs}."
             )
+        if self.frozen_epochs and self.pretrained is None:
+            raise ValueError(
+                f"frozen_epochs = {self.frozen_epochs} would keep a network as it is that has "
+                f"learned nothing. Name its weights with pretrained, or leave frozen_epochs out."
+            )
         if self.block is not None and not self.after:
             raise ValueError(
                 f'block "{self.block}" has no place in the network. Name one, for instance '
                 f"after: [layer1.0], or leave block empty."
             )
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The data set as this recipe takes it.
+
+        Raises:
+            ValueError: If it has no such split, or only its folder can tell how many classes it
+                has and :attr:`classes` is empty.
+        """
+        spec = DATASETS[self.dataset]
+        if self.split is not None:
+            spec = spec.split(self.split)
+        if self.size is not None:
+            spec = replace(spec, size=self.size)
+        if self.classes:
+            spec = replace(spec, num_classes=len(self.classes))
+        if not spec.num_classes:
+            raise ValueError(
+                f'only its folder tells the classes of "{self.dataset}": name it with --data ROOT, '
+                f"or the classes with --classes [cat, dog]."
+            )
+        return spec
+
+    def at(self, root: Path) -> Recipe:
+        """The same with the classes that the data in a folder have.
+
+        Raises:
+            DataFileError: If what tells them is missing or corrupt.
+        """
+        spec = DATASETS[self.dataset]
+        if self.split is not None:
+            spec = spec.split(self.split)
+        if self.classes or spec.layout is None:
+            return self
+        return replace(self, classes=tuple(spec.layout.classes(root)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, lists in place of tuples, as YAML and checkpoints hold it."""

@@ -21,10 +21,9 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from models.checkpoints import progress_of, read_checkpoint, require_same_architecture
-from models.data import ImageDataModule
 from models.entry import errors_on_one_line, print_results, quiet
 from models.evaluate import evaluate
-from models.loading import ResumableData
+from models.loading import ResumableData, data_of
 from models.recipe import RECIPES, Recipe, recipe_path
 from models.trainer import STRATEGIES, make_trainer, told_where_to_go_on
 from models.training import Classifier
@@ -172,16 +171,10 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
             "instance --block snl --after [layer2.0], or leave out --monitor."
         )
     seed_everything(recipe.seed, workers=True, verbose=False)
-    model = prepare_model(recipe, options.resume)
-    data = ImageDataModule(
-        recipe.dataset,
-        options.data,
-        batch_size=recipe.batch_size,
-        crop_padding=recipe.crop_padding,
-        flip=recipe.flip,
-        download=options.download,
-    )
+    data = data_of(recipe, options.data, download=options.download)
     rank_zero_only(data.prepare_data)()
+    recipe = recipe.at(options.data)
+    model = prepare_model(recipe, options.resume)
     data.setup()
     steps = len(data.train_dataloader())
     trainer = make_trainer(name, recipe, options, steps, model, batches)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from models.data import DATASETS
+from models.data import ClipSpec, mean_over_clips
 from models.finetune import parameter_groups
 from models.networks import build_network
 from models.norms import NORMS
@@ -27,7 +27,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     Raises:
         ValueError: If a name, a position or an option of the block is unknown.
     """
-    spec = DATASETS[recipe.dataset]
+    spec = recipe.spec
     network = build_network(
         recipe.network, in_channels=spec.in_channels, num_classes=spec.num_classes
     )
@@ -40,7 +40,8 @@ def network_of(recipe: Recipe) -> nn.Module:
     options = dict(recipe.block_options)
     if recipe.norm != "batch":  # the block's own default
         options.setdefault("norm", recipe.norm)
-    example = torch.zeros(2, spec.in_channels, *spec.size)
+    frames = (spec.sampling.frames,) if isinstance(spec, ClipSpec) else ()
+    example = torch.zeros(2, spec.in_channels, *frames, *spec.size)
     for position in recipe.after:
         insert_block(
             network,
@@ -64,7 +65,7 @@ class Classifier(LightningModule):
         network: Network to train in place of the recipe's own.
 
     Shapes:
-        (B, C, H, W) → (B, classes).
+        (B, C, H, W), or clips (B, C, T, H, W), → (B, classes).
     """
 
     def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
@@ -72,7 +73,7 @@ class Classifier(LightningModule):
         self.save_hyperparameters({"recipe": recipe.to_dict()})
         self.recipe = recipe
         self.network = network_of(recipe) if network is None else network
-        classes = DATASETS[recipe.dataset].num_classes
+        classes = recipe.spec.num_classes
         top = (1, 5) if classes > 5 else (1,)
         self.accuracy = MetricCollection(
             {f"test_top{k}": MulticlassAccuracy(classes, top_k=k, average="micro") for k in top}
@@ -95,7 +96,9 @@ class Classifier(LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Accuracies and loss of one batch of the test part."""
         images, classes = batch
-        scores = self(images)
+        # Scores of an image; of a video, logarithms of the mean probabilities of its clips.
+        is_video = images.dim() == 6  # (B, clips, C, T, H, W)
+        scores = mean_over_clips(self, images).log() if is_video else self(images)
         self.accuracy.update(scores, classes)
         self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
 

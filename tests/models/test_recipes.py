@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from models import train
+from models.data import DATASETS
 from models.recipe import RECIPES, Recipe, recipe_path
 from models.schedules import learning_rate_factor
 from models.training import network_of
@@ -20,6 +21,8 @@ def load(name, *overrides):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_builds_its_network_with_its_blocks(name):
     recipe = load(name)
+    if not DATASETS[recipe.dataset].num_classes:  # a person's own folder
+        recipe = dataclasses.replace(recipe, classes=("cat", "dog"))
     network = network_of(recipe)
     assert tuple(inserted_blocks(network)) == recipe.after
     assert Recipe.from_dict(recipe.to_dict()) == recipe
