@@ -13,7 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from models import trained
 from snl_graph import filter_response, inserted_blocks
+from snl_graph.attention import block_inputs
 from tests.cli import networks
 from tests.cli.runner import error, facts, run
 
@@ -138,6 +140,27 @@ def test_arguments_come_from_the_checkpoints_hyper_parameters(photo: Tensor) -> 
     np.testing.assert_allclose(found, expected(photo, width=6), atol=2e-6)
     line = error("spectrum", *MODEL, "--checkpoint", "weights.ckpt", "--set", "width=8")
     assert "have another shape" in line
+
+
+def test_a_checkpoint_of_the_reference_networks_tells_its_own_recipe() -> None:
+    recipe = {"network": "preresnet8", "dataset": "digits", "block": "snl", "after": ["layer2.0"]}
+    torch.manual_seed(7)
+    model = trained.network(recipe).eval()
+    weights = {f"network.{name}": value for name, value in model.state_dict().items()}
+    content = {
+        "state_dict": weights | {"loss.mean_value": torch.zeros(())},
+        "hyper_parameters": {"recipe": recipe},
+    }
+    torch.save(content, "last.ckpt")
+    x = torch.rand(1, 1, 8, 8)
+    np.save("digit.npy", x.numpy())
+    options = ("--model", "models.trained:network", "--checkpoint", "last.ckpt")
+    (graph,) = facts("spectrum", "digit.npy", *options)["graphs"]
+    ((block, seen),) = block_inputs(model, x).values()
+    matrix = block.affinity_of(seen).to_dense()[0].detach().double().numpy()
+    assert graph["name"] == "layer2.0"
+    values = np.linalg.eigvalsh(np.eye(len(matrix)) - matrix)
+    np.testing.assert_allclose(graph["eigenvalues"], values, atol=2e-6)
 
 
 def test_weights_of_another_network_are_named() -> None:
