@@ -23,6 +23,8 @@ from models.data.files import DataFileError
 MARKER = "synthetic.json"
 Pixels = npt.NDArray[np.uint8]
 
+_GOLDEN = (5**0.5 - 1) / 2  # its multiples keep apart on a circle, however many there are
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -69,9 +71,10 @@ class Painter:
         """A coloured square that moves over noise, (T, H, W, 3)."""
         plan = self.plan
         frames = plan.frames if frames is None else frames
-        hue, angle = label / plan.classes, 2 * np.pi * label / plan.classes
+        hue = label * _GOLDEN % 1
+        angle = 2 * np.pi * hue
         pixels = self.random.integers(0, 96, (frames, plan.height, plan.width, 3), dtype=np.uint8)
-        colour = np.array(colorsys.hsv_to_rgb(hue % 1, 0.8, 1.0)) * 255
+        colour = np.array(colorsys.hsv_to_rgb(hue, 0.8, 1.0)) * 255
         side = max(2, min(plan.height, plan.width) // 3)
         top, left = self.random.integers(0, (plan.height, plan.width))
         for number in range(frames):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mkv", ".webm", ".mov", ".mpg", ".mpeg", ".m4v")
 
-SLACK = 2
-"""Frames that a sound file's header may declare too many: Xvid packs frames in pairs and ends with
-an empty one. The last frame then stands in for them."""
+SLACK = 1
+"""Frames that the header of a sound file may declare too many: Xvid packs frames in pairs and may
+end with an empty one. The last frame then stands in for it."""
 
 
 def is_video(name: str) -> bool:
