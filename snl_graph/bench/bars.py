@@ -67,6 +67,9 @@ CASES: tuple[Case, ...] = (
     _block("block-56", 4, 256, 56, 8.0, Effort(7, 10.0)),
     _block("block-96", 2, 256, 96, 30.0, Effort(3, 15.0)),
     _block("block-14", 8, 1024, 14, 1.0, Effort(15, 6.0)),
+    _block("small-7", 8, 256, 7, 1.0, Effort(101, 6.0)),
+    _block("small-8", 2, 64, 8, 1.0, Effort(101, 3.0)),
+    _block("small-14", 2, 64, 14, 1.0, Effort(101, 3.0)),
     GrowthCase(
         "growth",
         "snl block (1, 64, N), N = 4,096 to 65,536, forward+backward",

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from snl_graph.blocks.affinity import FeatureAffinity
+from snl_graph.blocks.affinity import AffinityPieces, FeatureAffinity
 from snl_graph.blocks.arrangements import Positions
 from snl_graph.blocks.linear import are_plain, has_hooks
 from snl_graph.blocks.products import add_times_, times, weight_gradient
 from snl_graph.blocks.stacked import Factors, Matrix
-from snl_graph.choice import choose
+from snl_graph.choice import DENSE_UP_TO, choose
 from snl_graph.filters import GraphFilter, Monomial, Polynomial
 from snl_graph.grids import Size
 from snl_graph.kernels import Dot
@@ -59,25 +59,38 @@ def fused_filter(
         and not any(has_hooks(module) for module in (affinity, affinity.kernel, filter))
     ):
         return None
-    pieces, count = affinity.pieces, nodes.shape[1]
-    representation = choose(
+    representation = _representation(
+        nodes.shape[1], size, maps[0].out_features, affinity.pieces, filter.order
+    )
+    if representation not in ("dense", "factored"):
+        return None
+    weights = (map.weight for map in maps)
+    return _FusedFilter.apply(representation == "dense", nodes, *weights)
+
+
+def _representation(
+    count: int, size: Size, width: int, pieces: AffinityPieces, applications: int
+) -> str:
+    """What was asked for, or what "auto" takes; nothing where there may be no room for it."""
+    if pieces.representation == "dense" and count**2 > DENSE_UP_TO:
+        return ""
+    if pieces.representation != "auto":
+        return pieces.representation
+    return choose(
         pieces.kernel,
         pieces.mask,
         size,
         (count, count),
-        maps[0].out_features,
+        width,
         is_symmetric=True,
-        applications=filter.order,
+        applications=applications,
     )
-    weights = (map.weight for map in maps)
-    return _FusedFilter.apply(representation == "dense", nodes, *weights)
 
 
 def _are_default(affinity: FeatureAffinity, filter: GraphFilter) -> bool:
     pieces = affinity.pieces
     return (
         type(affinity.kernel) is Dot
-        and pieces.representation == "auto"
         and pieces.mask.is_full
         and type(pieces.normalization) is Symmetric
         and type(pieces.arrangement) is Positions
