@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch.utils.data import DataLoader
 
@@ -29,9 +29,8 @@ class TrackletDataModule(ClipDataModule):
     Args:
         name: Of the data set.
         root: Folder that holds it.
-        identities: Persons a batch, P.
+        batch_size: Tracklets a step and device, P·K; 32 makes 8 persons with 4 each.
         tracklets: Of each person, K.
-        test_batch_size: Tracklets a step in testing.
         flip: Mirror every second training clip, at random.
         download: Refused: these data sets must be fetched by hand.
         size: Height and width in pixels; None for the data set's.
@@ -41,6 +40,10 @@ class TrackletDataModule(ClipDataModule):
         seed: Of the order of persons and tracklets.
         rank: Of this process.
         num_replicas: Processes that share each pass.
+
+    Raises:
+        ValueError: If there is no such data set or split, or no whole number of persons a batch.
+        DataFileError: From ``setup``, if a file is missing or corrupt.
     """
 
     def __init__(
@@ -48,9 +51,8 @@ class TrackletDataModule(ClipDataModule):
         name: str,
         root: Path | str = "data",
         *,
-        identities: int = 8,
+        batch_size: int = 32,
         tracklets: int = 4,
-        test_batch_size: int = 16,
         flip: bool = False,
         download: bool = False,
         size: tuple[int, int] | None = None,
@@ -64,7 +66,7 @@ class TrackletDataModule(ClipDataModule):
         super().__init__(
             name,
             root,
-            batch_size=test_batch_size,
+            batch_size=batch_size,
             flip=flip,
             download=download,
             size=size,
@@ -74,7 +76,12 @@ class TrackletDataModule(ClipDataModule):
         )
         if not isinstance(lookup(DATASETS, name, "data set"), TrackletSpec):
             raise ValueError(f'"{name}" holds no tracklets; ClipDataModule reads videos.')
-        self.identities = identities
+        if tracklets < 1 or batch_size % tracklets:
+            raise ValueError(
+                f"a batch holds {tracklets} tracklets of every person; batch_size={batch_size} is "
+                f"no multiple of that."
+            )
+        self.identities = batch_size // tracklets
         self.tracklets = tracklets
         self.seed = seed
         self.rank = rank
@@ -82,8 +89,7 @@ class TrackletDataModule(ClipDataModule):
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Training part, P persons × K tracklets a batch."""
-        part = self.train_part
-        assert isinstance(part, Tracklets)  # what a TrackletLayout reads
+        part = cast(Tracklets, self.train_part)  # what the layout of such a data set reads
         sampler = IdentitySampler(
             part.labels,
             self.identities,
@@ -92,4 +98,4 @@ class TrackletDataModule(ClipDataModule):
             rank=self.rank,
             num_replicas=self.num_replicas,
         )
-        return self._loader(part, batch_size=sampler.batch_size, sampler=sampler)
+        return self._loader(part, sampler=sampler)

@@ -22,7 +22,7 @@ def opened(name, root, **options):
     if name not in FIXED:
         options = {"size": SMALL, **options}
     if isinstance(DATASETS[name], TrackletSpec):
-        options = {"identities": 3, "tracklets": 2, "test_batch_size": 100, **options}
+        options = {"batch_size": 6, "tracklets": 2, **options}
     module = data_module(name, root, **options)
     module.spec = replace(module.spec, workers=0)
     module.setup()
@@ -147,8 +147,9 @@ def test_reidentification_from_end_to_end(originals):
     clips, labels, cameras, queries = next(iter(module.train_dataloader()))
     assert sorted(labels.tolist()) == [0, 0, 1, 1, 2, 2]
     assert not bool(queries.any())
-    clips, persons, cameras, queries = next(iter(module.test_dataloader()))
-    assert int(queries.sum()) == 6
+    batches = list(module.test_dataloader())
+    clips, persons, cameras, queries = (torch.cat(column) for column in zip(*batches, strict=True))
+    assert torch.equal(queries.nonzero().flatten(), torch.arange(6))  # all queries come first
     features = clips.amax((1, 3, 4, 5))  # the brightest of each colour, which is the square's
     distances = torch.cdist(features[queries], features[~queries])
     found = rank(
@@ -176,6 +177,7 @@ def test_processes_of_the_loader_read_what_one_reads(name, originals):
         (lambda: data_module("ucf"), ValueError, 'unknown data set "ucf"'),
         (lambda: data_module("ucf101", frames=3), TypeError, "frames"),
         (lambda: data_module("cub200", split=2), ValueError, "one split only; got split=2"),
+        (lambda: data_module("mars", batch_size=30), ValueError, "batch_size=30 is no multiple"),
     ],
 )
 def test_an_unknown_name_or_option_is_refused(attempt, error, words):
