@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,25 @@ def load_weights(network: nn.Module, path: Path) -> Matched:
     Raises:
         CheckpointError: If the file cannot be read or nothing of it fits; the network is as before.
     """
-    theirs, ours = read_weights(path), network.state_dict()
+    return fit_weights(network, read_weights(path), str(path))
+
+
+def fit_weights(network: nn.Module, theirs: Mapping[str, Tensor], source: str) -> Matched:
+    """Copy into the network the weights of the same name and shape.
+
+    Args:
+        network: Changed in place.
+        theirs: Weights by name.
+        source: Where they are from, for the error.
+
+    Raises:
+        CheckpointError: If nothing of them fits; the network is as before.
+    """
+    ours = network.state_dict()
     same = {name for name in ours if name in theirs and theirs[name].shape == ours[name].shape}
     if not any(name in same for name, _ in network.named_parameters()):
         raise CheckpointError(
-            f"nothing in {path} fits: it has {', '.join(list(theirs)[:3])} …, the network "
+            f"nothing in {source} fits: it has {', '.join(list(theirs)[:3])} …, the network "
             f"{', '.join(list(ours)[:3])} …. Choose the network whose weights these are."
         )
     network.load_state_dict({name: theirs[name] for name in same}, strict=False)
