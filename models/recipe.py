@@ -31,7 +31,8 @@ class Recipe:
         block_options: Further arguments of the block, e.g. ``reduction: 4``.
         zero_init: Whether a block starts as the identity; for pretrained networks.
         norm: "batch" or "group", of the network and, unless block_options say otherwise, its block.
-        pretrained: File of weights to start from (see :func:`models.weights.load_weights`).
+        pretrained: Weights to start from: a file, or a name of torchvision (see
+            :func:`models.pretrained.load_pretrained`).
         size: Height and width in pixels; null for the data set's.
         split: Official split of the data set; null for the first.
         test_clips: Clips of each test video, whose probabilities are averaged.
