@@ -44,7 +44,7 @@ def reported(command: Command) -> Command:
         with warnings.catch_warnings(record=True) as caught:
             try:
                 command(*args, **options)
-            except (typer.Exit, typer.Abort):
+            except (BrokenPipeError, typer.Exit, typer.Abort):
                 raise
             except (
                 ArithmeticError,

@@ -232,6 +232,15 @@ def test_out_of_memory_is_said_in_words(capsys: pytest.CaptureFixture[str]) -> N
     assert "more memory than there is" in capsys.readouterr().err
 
 
+def test_a_reader_that_leaves_early_is_no_error() -> None:
+    @reported
+    def command() -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):  # which the command's frame answers with silence
+        command()
+
+
 def test_a_line_stays_one_line() -> None:
     assert one_line("a\n\n b\tc\x1b[0m") == "a b c�[0m"
     assert one_line("x" * 2000).endswith("x …")
