@@ -114,11 +114,20 @@ def check(name: str, root: Path, *, deep: bool = False, progress: Progress | Non
         problems.append(Problem("corrupt", root / MARKER, str(error), ""))
         marker = None
     survey = layout.survey(root, problems.append)
+    problems = list(dict.fromkeys(problems))  # a list that several parts need is told of once
+    # Without its lists a data set cannot be counted, and every file is in none of them.
+    lists_are_there = not any(
+        problem.kind in ("missing", "corrupt") and problem.path.suffix and not problem.path.is_dir()
+        for problem in problems
+    )
     sizes = {path: size for folder in layout.folders(root) for path, size in files_below(folder)}
     sizes.pop(str(root / MARKER), None)
     whole = list(_compare(sizes, survey, problems.append))
     _overlap(layout, root, survey, problems.append)
-    _count(layout, root, survey, marker, problems.append)
+    if lists_are_there:
+        _count(layout, root, survey, marker, problems.append)
+    else:
+        problems = [problem for problem in problems if problem.kind != "unexpected"]
     if deep:
         files: Iterable[str] = whole if progress is None else progress(whole, len(whole))
         problems += _decode(files)

@@ -64,6 +64,8 @@ class Cub(Layout):
         for file, allowed in choices.items():
             column = self._column(folder / file, tell)
             columns[file] = {key: word for key, word in column.items() if word in allowed}
+            if not (names and column and allowed):
+                continue  # an absent list has been told of
             for key in sorted(names.keys() ^ columns[file].keys(), key=lambda key: (len(key), key)):
                 came = repr(column[key]) if key in column else "nothing"
                 wanted = f"a number up to {count}" if "class" in file else "0 or 1"

@@ -22,14 +22,15 @@ def read_table(path: Path, key: str, title: str, tell: Tell) -> Table:
         title: Of the data set.
         tell: Told of what is wrong.
     """
+    if not path.is_file():
+        tell(missing(path, title))
+        return np.zeros((0, 0), np.int64)
     try:
         content = scipy.io.loadmat(path)
         table = np.asarray(content[key])
         whole = table.astype(np.int64)
         if not np.array_equal(whole, table):
             raise ValueError("it holds fractions")
-    except FileNotFoundError:
-        tell(missing(path, title))
     except KeyError:
         keys = ", ".join(name for name in content if not name.startswith("__"))
         what = f"holds no table {key}; it holds {keys or 'nothing'}."

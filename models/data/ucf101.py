@@ -70,13 +70,11 @@ class Ucf101(Layout):
 
     def listed(self, root: Path, name: str, tell: Tell) -> list[Sample]:
         """Clips of one list file, and their classes from 0."""
-        indices = self._list(root, "classInd")
-        words_of = lines_of(indices, self.title, tell) if indices.is_file() else []
-        if not words_of:
-            tell(missing(indices, self.title))
-        number = {words[-1]: place for place, words in enumerate(words_of)}
+        indices = lines_of(self._list(root, "classInd"), self.title, tell)
+        number = {words[-1]: place for place, words in enumerate(indices)}
         path, folder, samples = self._list(root, name), self._folder(root), []
-        for line, words in enumerate(lines_of(path, self.title, tell), 1):
+        lines = lines_of(path, self.title, tell)
+        for line, words in enumerate(lines if number else [], 1):
             action, _, clip = words[0].partition("/")
             wanted = str(number.get(action, -1) + 1)
             if _GROUP.search(clip) is None:

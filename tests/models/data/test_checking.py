@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -369,6 +370,40 @@ def test_counts_of_real_data_are_the_published_ones(name, synthetic):
     (root / MARKER).unlink()
     kinds = {problem.kind for problem in check(name, root).problems}
     assert kinds == ({"corrupt"} if name.startswith("cifar") else {"count"})
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("cub200", "CUB_200_2011/images.txt"),
+        ("cub200", "CUB_200_2011/classes.txt"),
+        ("cub200", "CUB_200_2011/image_class_labels.txt"),
+        ("ucf101", "ucfTrainTestlist/classInd.txt"),
+        ("ucf101", "ucfTrainTestlist/trainlist02.txt"),
+        ("mars", "info/train_name.txt"),
+        ("mars", "info/tracks_train_info.mat"),
+        ("mars", "info/query_IDX.mat"),
+        ("ilids_vid", "train-test people splits/train_test_splits_ilidsvid.mat"),
+    ],
+)
+@pytest.mark.parametrize("how", ["absent", "binary"])
+def test_one_list_that_is_lost_is_one_problem_not_a_hundred(name, file, how, synthetic):
+    root = synthetic(name)
+    if how == "absent":
+        (root / file).unlink()
+    else:
+        (root / file).write_bytes(b"\xff\xfe\x00\x80" * 50)
+    found = check(name, root).problems
+    assert (found[0].kind, found[0].path) == (
+        "missing" if how == "absent" else "corrupt",
+        root / file,
+    )
+    of_rows = [p for p in found[1:] if "row" in p.found]  # of a table without its names
+    assert len(found) == 1 + len(of_rows) * (file == "info/train_name.txt")
+    spec = DATASETS[name].split(2) if "02" in file else DATASETS[name]
+    train = "query" not in file
+    with pytest.raises(DataFileError, match=Path(file).name):
+        spec.read(root, train, str, False)
 
 
 def test_a_progress_bar_sees_every_file(originals):
