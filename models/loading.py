@@ -72,8 +72,8 @@ class PassSampler(DistributedSampler[Draw]):
     A pass is what ``loader`` would give in it, drawn from the seed and the number of the pass
     alone. Step t of all ``world`` processes together takes the next ``world · batch_size`` items,
     process r the r-th part of them, so that steps are those of one process with batches of
-    ``world · batch_size``. If the last step does not divide by ``world``, its first items come
-    twice.
+    ``world · batch_size``. The parts of the last step differ by one item if it does not divide; if
+    it has fewer items than there are processes, they come more than once.
 
     Lightning shards whatever is no ``DistributedSampler`` itself, in another order.
 
@@ -104,9 +104,10 @@ class PassSampler(DistributedSampler[Draw]):
         found = []
         for start in range(0, count, self.per_step):
             step = list(range(start, min(start + self.per_step, count)))
-            step += [step[i % len(step)] for i in range(-len(step) % self.num_replicas)]
-            size = len(step) // self.num_replicas
-            found += step[self.rank * size : (self.rank + 1) * size]
+            step += [step[i % len(step)] for i in range(self.num_replicas - len(step))]
+            size, larger = divmod(len(step), self.num_replicas)
+            first = self.rank * size + min(self.rank, larger)
+            found += step[first : first + size + (self.rank < larger)]
         return found
 
     def __iter__(self) -> PassIterator:
@@ -120,8 +121,7 @@ class PassSampler(DistributedSampler[Draw]):
                 count -= count % batch_size_of(self.loader)
         else:
             count = len(batches) * batch_size_of(self.loader)
-        steps, rest = divmod(count, self.per_step)
-        return steps * (self.per_step // self.num_replicas) + -(-rest // self.num_replicas)
+        return len(self.share(count))
 
 
 class PassIterator:

@@ -24,10 +24,10 @@ from models.checkpoints import progress_of, read_checkpoint, require_same_archit
 from models.entry import errors_on_one_line, print_results, quiet
 from models.evaluate import evaluate
 from models.loading import ResumableData, data_of
+from models.pretrained import load_pretrained
 from models.recipe import RECIPES, Recipe, recipe_path
 from models.trainer import STRATEGIES, make_trainer, told_where_to_go_on
 from models.training import Classifier
-from models.weights import load_weights
 from snl_graph.names import lookup
 
 PROGRAM = "python -m models.train"
@@ -101,8 +101,7 @@ def parse(args: Sequence[str]) -> tuple[str, Recipe, Namespace]:
 
 
 @rank_zero_only
-def _open_run_folder(trainer: Trainer, recipe: Recipe) -> None:
-    folder = Path(str(trainer.log_dir))
+def _open_run_folder(folder: Path, trainer: Trainer, recipe: Recipe) -> None:
     folder.mkdir(parents=True)  # fails if another run has taken it meanwhile
     for logger in trainer.loggers:
         _ = logger.experiment  # type: ignore[attr-defined]  # opens its files in the empty folder
@@ -129,7 +128,7 @@ class Run:
         return self.folder / "checkpoints" / "last.ckpt"
 
 
-def prepare_model(recipe: Recipe, resume: Path | None) -> Classifier:
+def prepare_model(recipe: Recipe, resume: Path | None, *, download: bool = False) -> Classifier:
     """The recipe's network with the weights it starts from.
 
     Raises:
@@ -147,8 +146,9 @@ def prepare_model(recipe: Recipe, resume: Path | None) -> Classifier:
                 f"nothing is left to train. Give more, for instance --epochs {2 * recipe.epochs}."
             )
     elif recipe.pretrained is not None:
-        matched = load_weights(model.network, Path(recipe.pretrained))
-        rank_zero_only(Console().print)(f"{recipe.pretrained}: {matched}.", highlight=False)
+        matched = load_pretrained(model.network, recipe.pretrained, download=download)
+        text = f"{recipe.pretrained}: {matched}."
+        rank_zero_only(Console().print)(text, highlight=False, soft_wrap=True)
     return model
 
 
@@ -174,14 +174,14 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
     data = data_of(recipe, options.data, download=options.download)
     rank_zero_only(data.prepare_data)()
     recipe = recipe.at(options.data)
-    model = prepare_model(recipe, options.resume)
+    model = prepare_model(recipe, options.resume, download=options.download)
     data.setup()
     steps = len(data.train_dataloader())
     trainer = make_trainer(name, recipe, options, steps, model, batches)
     folder = Path(str(trainer.log_dir))
-    _open_run_folder(trainer, recipe)
+    _open_run_folder(folder, trainer, recipe)
     start = time.perf_counter()
-    with told_where_to_go_on(folder):
+    with told_where_to_go_on(trainer):
         trainer.fit(
             model,
             datamodule=ResumableData(data, recipe.seed, options.workers),

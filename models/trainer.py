@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from jsonargparse import Namespace
 from lightning import Callback, Trainer
@@ -80,11 +79,11 @@ def make_trainer(
 
 
 @contextmanager
-def told_where_to_go_on(folder: Path) -> Iterator[None]:
+def told_where_to_go_on(trainer: Trainer) -> Iterator[None]:
     """Add to an error that ends a run which checkpoint it leaves.
 
     Args:
-        folder: Of the run.
+        trainer: Of the run.
 
     Raises:
         RunStoppedError: For a full disk, an item that cannot be read, or a loss that is no number.
@@ -92,8 +91,9 @@ def told_where_to_go_on(folder: Path) -> Iterator[None]:
     try:
         yield
     except (CheckpointError, DataFileError, FloatingPointError, OSError) as error:
-        path = folder / "checkpoints" / "last.ckpt"
-        if path.is_file():
+        keeper = trainer.checkpoint_callback
+        path = keeper.path if isinstance(keeper, KeepLast) else None
+        if path is not None and path.is_file():
             epochs, steps = progress_of(read_checkpoint(path))
             rest = (
                 f"The last good checkpoint, after {epochs} epochs and {steps} steps in all, is "

@@ -91,7 +91,16 @@ class Classifier(LightningModule):
         loss = nn.functional.cross_entropy(self(images), classes)
         self.log("train_loss", loss, prog_bar=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        return loss
+        return loss * self._weight(len(classes))
+
+    def _weight(self, count: int) -> float:
+        """What makes the mean over processes the mean over images, where their parts differ."""
+        world = self.trainer.world_size
+        if world == 1:
+            return 1.0
+        total = torch.tensor(count, device=self.device)
+        torch.distributed.all_reduce(total)
+        return count * world / int(total)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
         """Accuracies and loss of one batch of the test part."""
