@@ -16,6 +16,8 @@ from models.data.pictures import Sample
 from models.data.problems import Problem, Tell
 from models.data.synthetic import Painter, Plan
 
+_LITTER = ("Thumbs.db", "desktop.ini")  # archives made on Windows carry them along
+
 
 @dataclass(frozen=True)
 class Survey:
@@ -164,10 +166,11 @@ def labelled(found: Mapping[str, list[str]], classes: list[str]) -> list[Sample]
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, int]]:
-    """Path and bytes of every file below a folder, hidden ones left out."""
+    """Path and bytes of every file below a folder; hidden ones and a desktop's own left out."""
     for place, folders, _ in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         with os.scandir(place) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.is_file() and not entry.name.startswith("."):
+                is_litter = entry.name.startswith(".") or entry.name in _LITTER
+                if entry.is_file() and not is_litter:
                     yield entry.path, entry.stat().st_size

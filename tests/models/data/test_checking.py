@@ -347,6 +347,13 @@ def test_what_is_spoilt_is_named(how, synthetic):
         assert not any(p.kind == kind for p in check(name, root).problems)
 
 
+def test_what_a_desktop_leaves_behind_is_no_problem(synthetic):
+    root = synthetic("ilids_vid")
+    for name in ("Thumbs.db", ".DS_Store"):
+        (first(root, "i-LIDS-VID/sequences/cam1/*") / name).write_text("x")
+    assert check("ilids_vid", root, deep=True).ok
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_absent_folder_is_one_problem(name, tmp_path):
     (problem,) = check(name, tmp_path / "nowhere").problems
