@@ -148,3 +148,11 @@ def test_pairs_of_one_graph_agree_with_all_of_them():
     assert most == pytest.approx(expected.real.max(), abs=1e-9)
     assert error < 1e-9
     assert set_distance([pairs.values.real.min()], [expected.real.min()]) < 1e-9
+
+
+def test_copies_among_thousands_of_close_eigenvalues_are_not_missed():
+    """λ = 1 − (cos(2πa/50) + cos(2πb/60)) / 2 of a torus: copies that one start vector misses."""
+    a, b = np.meshgrid(np.arange(50), np.arange(60))
+    exact = np.sort(1 - (np.cos(2 * np.pi * a / 50) + np.cos(2 * np.pi * b / 60)).ravel() / 2)
+    found = spectrum(nx.grid_2d_graph(50, 60, periodic=True), 5)
+    assert np.abs(found.eigenvalues.numpy() - exact[:5]).max() < 1e-8
