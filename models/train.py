@@ -176,7 +176,7 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
     recipe = recipe.at(options.data)
     model = prepare_model(recipe, options.resume, download=options.download)
     data.setup()
-    steps = len(data.train_dataloader())
+    steps = min(len(data.train_dataloader()), batches or sys.maxsize)
     trainer = make_trainer(name, recipe, options, steps, model, batches)
     folder = Path(str(trainer.log_dir))
     _open_run_folder(folder, trainer, recipe)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 
 import torch
 from lightning import LightningModule
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from models.data import ClipSpec, mean_over_clips
+from models.data import ClipSpec
 from models.finetune import parameter_groups
 from models.networks import build_network
 from models.norms import NORMS
@@ -106,10 +107,15 @@ class Classifier(LightningModule):
         """Accuracies and loss of one batch of the test part."""
         images, classes = batch
         # Scores of an image; of a video, logarithms of the mean probabilities of its clips.
-        is_video = images.dim() == 6  # (B, clips, C, T, H, W)
-        scores = mean_over_clips(self, images).log() if is_video else self(images)
+        scores = self._video_scores(images) if images.dim() == 6 else self(images)
         self.accuracy.update(scores, classes)
         self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
+
+    def _video_scores(self, clips: Tensor) -> Tensor:
+        """Logarithms, which do not underflow: (B, V, C, T, H, W) → (B, classes)."""
+        batch, num_clips = clips.shape[:2]
+        chances: Tensor = self(clips.flatten(0, 1)).log_softmax(-1)
+        return chances.unflatten(0, (batch, num_clips)).logsumexp(1) - math.log(num_clips)
 
     def on_validation_epoch_end(self) -> None:
         """Log what the epoch gave, over all devices."""

@@ -1,0 +1,142 @@
+"""Dry runs, own folders of pictures and clips, and questions to a checkpoint."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import torch
+from PIL import Image
+
+from models import predict, train
+from models.checkpoints import read_checkpoint, recipe_of
+from models.data import ImageDataModule
+from models.data.making import make
+from models.data.synthetic import Plan
+from models.evaluate import evaluate
+from models.recipe import Recipe
+from models.training import Classifier
+
+CPU = ["--accelerator=cpu", "--devices=1"]
+SMALL = ["--network=preresnet8", "--size=[16, 16]", "--after=[layer2.0]", *CPU]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Reds and blues, each in a folder of its own."""
+    root = tmp_path_factory.mktemp("pictures")
+    for name, colour in (("blue", (20, 30, 220)), ("red", (220, 30, 20))):
+        for number in range(20):
+            path = root / name / f"{number:02d}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (30, 20 + number), tuple(c + number for c in colour)).save(path)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(pictures, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    options = [f"--data={pictures}", f"--out={out}", "--epochs=4", "--batch_size=8", "--workers=0"]
+    train.main(["folder", *SMALL, *options])
+    return out / "folder/version_0/checkpoints/last.ckpt"
+
+
+def test_a_folder_of_pictures_is_learned_and_asked_about(trained, pictures, capsys):
+    assert recipe_of(read_checkpoint(trained), trained).classes == ("blue", "red")
+    assert evaluate(trained, pictures, accelerator="cpu")["test_top1"] == 1
+    capsys.readouterr()
+    files = [str(pictures / "red/03.png"), str(pictures / "blue/05.png")]
+    predict.main([str(trained), *files, "--top", "2", "--json"])
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["file"] for answer in answers] == files
+    assert [max(answer["classes"], key=answer["classes"].get) for answer in answers] == [
+        "red",
+        "blue",
+    ]
+    assert all(sum(answer["classes"].values()) == pytest.approx(1) for answer in answers)
+    predict.main([str(trained), *files, "--top", "1"])
+    assert "red" in capsys.readouterr().out
+
+
+def test_answers_are_those_of_the_network_on_the_test_part(trained, pictures):
+    model = predict.load(trained)
+    found = predict.predict(model, [pictures], top=1, batch_size=3)
+    assert len(found) == 40
+    data = ImageDataModule("folder", pictures, size=(16, 16))
+    data.setup()
+    by_file = {answer.file: answer for answer in found}
+    for sample, (image, _) in zip(data.test_part.samples, data.test_part, strict=True):
+        with torch.no_grad():
+            chances = model(image[None]).softmax(-1)[0]
+        answer = by_file[sample.path]
+        assert answer.classes == [("blue", "red")[int(chances.argmax())]]
+        assert answer.probabilities == pytest.approx([float(chances.max())], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["absent.png"], "there is no .*absent.png; expected a picture"),
+        (["spoilt.png"], "spoilt.png is corrupt or truncated"),
+        (["empty"], "there is no picture to ask about"),
+    ],
+)
+def test_files_that_cannot_be_asked_about_are_named(trained, files, words, tmp_path, capsys):
+    (tmp_path / "spoilt.png").write_bytes(b"no picture")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        predict.main([str(trained), *(str(tmp_path / file) for file in files)])
+    assert caught.value.code == 2
+    assert re.search(words, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["digits", *CPU],
+        ["digits", "--norm=group", "--accumulate=4", "--clip_norm=1", "--workers=1", *CPU],
+        ["digits", "--precision=bf16-mixed", "--deterministic", *CPU],
+    ],
+)
+def test_a_dry_run_proves_a_recipe_and_leaves_nothing(args, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        train.main([*args, "--dry-run"])
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+    assert "trained, tested, saved, read and measured again" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_finds_a_checkpoint_that_lacks_something(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    real = train.evaluate
+    monkeypatch.setattr(
+        train,
+        "evaluate",
+        lambda *args, **options: {"test_loss": 1 + real(*args, **options)["test_loss"]},
+    )
+    with pytest.raises(RuntimeError, match="does not hold all that decides the result"):
+        train.main(["digits", *CPU, "--dry-run"])
+
+
+def test_clips_are_trained_on_and_averaged_in_testing(tmp_path, monkeypatch, capsys):
+    make("clip_folder", tmp_path / "clips", Plan(classes=2, items=2))
+    recipe = tmp_path / "clips.yaml"
+    recipe.write_text("{network: resnet3d50, dataset: clip_folder, size: [32, 32], test_clips: 2}")
+    options = [f"--data={tmp_path / 'clips'}", "--workers=0", "--learning_rate=0.001", *CPU]
+    train.main([str(recipe), *options, "--dry-run"])
+    assert "measured again" in " ".join(capsys.readouterr().out.split())
+
+
+def test_scores_of_a_video_are_those_of_the_mean_of_its_clips():
+    recipe = Recipe("preresnet8", "digits")
+    model = Classifier(recipe, torch.nn.Flatten()).double()
+    clips = torch.randn(3, 2, 1, 2, 1, 5, dtype=torch.float64)  # flattened, ten scores a clip
+    expected = clips.flatten(2).softmax(-1).mean(1).log()
+    torch.testing.assert_close(model._video_scores(clips), expected)
+    assert model._video_scores(1e4 * clips).isfinite().all()
