@@ -64,3 +64,9 @@ def test_an_estimate_says_how_far_off_it_is(ax):
     plot_spectral_density(Density(lambdas, half, 0.004, lambdas, half, "lanczos"), ax)
     assert "error 0.004" in ax.get_title()
     assert any("estimate, lanczos" in patch.get_label() for patch in ax.patches)
+
+
+@pytest.mark.parametrize(("nodes", "ticks"), [(300, 300), (301, 0)])
+def test_each_of_a_few_eigenvalues_has_a_tick(nodes, ticks, ax):
+    plot_eigenvalue_histogram(spectrum(nx.cycle_graph(nodes)), ax)
+    assert len(ax.lines[0].get_xdata()) == ticks
