@@ -104,4 +104,6 @@ def test_free_memory_is_that_of_the_system_within_the_limit_of_a_container(
 
 def test_a_device_that_tells_nothing_is_not_held_to_anything() -> None:
     assert free_bytes(torch.device("meta")) is None
-    require_room_for_matrices(torch.empty(0, device="meta"), (10**6, 10**6), matrices=1, instead=str)
+    require_room_for_matrices(
+        torch.empty(0, device="meta"), (10**6, 10**6), matrices=1, instead=str
+    )

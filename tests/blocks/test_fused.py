@@ -1,4 +1,4 @@
-"""F as one function equals F of the pieces, and gives way to whoever watches or replaces a piece."""
+"""F as one function equals F of the pieces, and gives way to whoever watches a piece."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import copy
 
 import pytest
 import torch
-from tests.tolerances import assert_equal
 from torch import Tensor, nn
 
 from snl_graph import nonlocal_block
 from snl_graph.blocks import NonlocalBlock
 from snl_graph.blocks.fused import _FusedFilter
+from tests.tolerances import assert_equal
 
 SHAPES = [(8, 6, 1, 1), (2, 6, 5, 3), (3, 8, 4), (2, 4, 12, 13), (1, 6, 2, 3, 4)]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.tolerances import assert_equal
 from torch import Tensor
 
 from snl_graph.blocks.linear import NodeLinear, combined, projected
 from snl_graph.blocks.products import FanIn, FanOut
+from tests.tolerances import assert_equal
 
 SHAPES = [(1, 5, 1), (2, 5, 7), (4, 40, 300), (40, 64, 9)]
 
