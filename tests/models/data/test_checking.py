@@ -347,6 +347,14 @@ def test_what_is_spoilt_is_named(how, synthetic):
         assert not any(p.kind == kind for p in check(name, root).problems)
 
 
+def test_the_marker_of_another_data_set_speaks_for_none_but_that(synthetic):
+    root = synthetic("cub200")
+    edit(root / MARKER, "CUB-200-2011", "Mars")
+    report = check("cub200", root)
+    assert not report.is_synthetic
+    assert {problem.kind for problem in report.problems} == {"count"}
+
+
 def test_what_a_desktop_leaves_behind_is_no_problem(synthetic):
     root = synthetic("ilids_vid")
     for name in ("Thumbs.db", ".DS_Store"):
