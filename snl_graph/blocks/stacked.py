@@ -63,7 +63,7 @@ class Factors(StackedProducts):
         super().__init__(stack, kept, d_stack)
         if not kept:
             sums = _exchanged(stack.sum(-2, keepdim=True), -1)  # (B, 1, 2r)
-            self.kept = [sums, inverse_root(torch.bmm(stack, sums.mT).mul_(0.5))]
+            self.kept = [sums, inverse_root(_laid_product(stack, sums.mT).mul_(0.5))]
         self.sums, self.root, *self.sides = self.kept
         self._along: Tensor | None = None
 
@@ -134,7 +134,10 @@ class Matrix(StackedProducts):
         half_d_degree = (h * self.a).sum(-1, keepdim=True).mul_(self.root.square()).mul_(-0.25)
         d_m = h.mul_(self.root * 0.5).mul_(self.root.mT)
         d_m.add_(half_d_degree).add_(half_d_degree.mT)
-        self.d_stack.baddbmm_(d_m, _exchanged(self.stack, -1), beta=0)
+        for d_factor, other in zip(
+            self.d_stack.chunk(2, -1), self.stack.chunk(2, -1)[::-1], strict=True
+        ):
+            d_factor.baddbmm_(d_m, other, beta=0)
 
 
 def _exchanged(halves: Tensor, dim: int) -> Tensor:

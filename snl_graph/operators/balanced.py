@@ -78,9 +78,10 @@ def inverse_root_degrees(phi: Tensor, psi: Tensor) -> Tensor:
     For factors of full precision; a node of degree 0 gets 0, one of negative degree NaN.
     """
     with torch.no_grad():
-        twice = batched(phi, psi.sum(-2, keepdim=True).mT)
-        add_product_(twice, psi, phi.sum(-2, keepdim=True).mT)
-        return inverse_root(twice.mul_(0.5))
+        # Rows first: a matrix that lies in memory as (r, N) is slow to multiply by a column.
+        twice = batched(psi.sum(-2, keepdim=True), phi.mT)
+        add_product_(twice, phi.sum(-2, keepdim=True), psi.mT)
+        return inverse_root(twice.mul_(0.5).mT)
 
 
 def inverse_root(degree: Tensor) -> Tensor:
