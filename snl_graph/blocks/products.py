@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from snl_graph.operators.layout import is_node_minor
+
 _WORTH_A_LOOP = 2**17  # entries of one weight's gradient, an item of the batch each
 
 
@@ -72,7 +74,7 @@ class FanIn(torch.autograd.Function):
 
 def times(signal: Tensor, matrix: Tensor, like: Tensor) -> Tensor:
     """(B, N, a) by (a, b), in memory as ``like``, (B, N, ·), lies."""
-    if like.mT.is_contiguous():
+    if is_node_minor(like):
         return torch.bmm(_for_each(matrix.t(), signal), signal.mT).mT
     flat = signal.reshape(-1, signal.shape[-1])
     return torch.mm(flat, matrix).view(*signal.shape[:-1], -1)
@@ -85,11 +87,6 @@ def add_times_(total: Tensor, signal: Tensor, matrix: Tensor) -> None:
     else:
         flat = signal.reshape(-1, signal.shape[-1])
         total.view(-1, total.shape[-1]).addmm_(flat, matrix)
-
-
-def is_node_minor(signal: Tensor) -> bool:
-    """Whether a signal (B, N, C), or a part of its channels, lies in memory as (B, C, N)."""
-    return signal.stride(-2) == 1 and signal.stride(-1) >= signal.shape[-2]
 
 
 def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from snl_graph.blocks.products import is_node_minor
 from snl_graph.operators.balanced import balanced_matrix, inverse_root
+from snl_graph.operators.layout import is_node_minor, product
 
 
 class StackedProducts(ABC):
@@ -63,14 +63,14 @@ class Factors(StackedProducts):
         super().__init__(stack, kept, d_stack)
         if not kept:
             sums = _exchanged(stack.sum(-2, keepdim=True), -1)  # (B, 1, 2r)
-            self.kept = [sums, inverse_root(_laid_product(stack, sums.mT).mul_(0.5))]
+            self.kept = [sums, inverse_root(product(stack, sums.mT, stack).mul_(0.5))]
         self.sums, self.root, *self.sides = self.kept
         self._along: Tensor | None = None
 
     def apply(self, z: Tensor) -> Tensor:
         side = self._side(z * self.root)
         self.kept.append(side)
-        return _laid_product(self.stack, side).mul_(self.root)
+        return product(self.stack, side, self.stack).mul_(self.root)
 
     def _side(self, scaled: Tensor) -> Tensor:
         """½ J Pᵀ S Z, shape (B, 2r, r)."""
@@ -118,7 +118,7 @@ class Matrix(StackedProducts):
         self._d_a: Tensor | None = None
 
     def apply(self, z: Tensor) -> Tensor:
-        return _laid_product(self.a, z, self.stack)
+        return product(self.a, z, self.stack)
 
     def pull(self, z: Tensor, y: Tensor, grad: Tensor, out: Tensor, *, is_last: bool) -> None:
         out.baddbmm_(self.a, grad, beta=0)
@@ -143,13 +143,6 @@ class Matrix(StackedProducts):
 def _exchanged(halves: Tensor, dim: int) -> Tensor:
     """J: the two halves along an axis, exchanged."""
     return halves.roll(halves.shape[dim] // 2, dim)
-
-
-def _laid_product(left: Tensor, right: Tensor, like: Tensor | None = None) -> Tensor:
-    """``left @ right``, in memory as ``like`` (by default as ``left``)."""
-    if is_node_minor(left if like is None else like):
-        return torch.bmm(right.mT, left.mT).mT
-    return torch.bmm(left, right)
 
 
 def _empty_as(signal: Tensor, width: int) -> Tensor:

@@ -113,18 +113,23 @@ class Chebyshev(NestedBasis):
         assert now is not None
         for k, signal in reversed(list(enumerate(others))):
             rest = signal if after is None else -after if signal is None else signal - after
-            now, after = self._plus_scaled_laplacian(rest, a, now, 2 if k else 1), now
+            is_own = after is not None  # nobody else holds it: it may be written over
+            now, after = self._plus_scaled_laplacian(rest, a, now, 2 if k else 1, is_own), now
         return now
 
     def _plus_scaled_laplacian(
-        self, total: Tensor | None, a: AffinityOperator, z: Tensor, factor: int
+        self, total: Tensor | None, a: AffinityOperator, z: Tensor, factor: int, is_own: bool
     ) -> Tensor:
-        """``total`` + factor · L̃ z."""
+        """``total`` + factor · L̃ z, in the memory of ``total`` where nobody else holds it."""
         if total is None:
             return factor * self._scaled_laplacian(a, z)
         if not isinstance(self.lambda_max, Tensor) and self.lambda_max == 2:
-            return torch.sub(total, a.apply(z), alpha=factor)
-        return torch.add(total, self._scaled_laplacian(a, z), alpha=factor)
+            product, factor = a.apply(z), -factor
+        else:
+            product = self._scaled_laplacian(a, z)
+        if is_own and product.dtype == total.dtype:
+            return total.add_(product, alpha=factor)
+        return torch.add(total, product, alpha=factor)
 
     def _scaled_laplacian(
         self, a: AffinityOperator, z: Tensor, source: Tensor | None = None

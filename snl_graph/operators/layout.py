@@ -12,13 +12,21 @@ def batched(left: Tensor, right: Tensor) -> Tensor:
     return torch.bmm(left, right) if is_plain else left @ right
 
 
+def is_node_minor(signal: Tensor) -> bool:
+    """Whether a signal (*batch, N, C), or a part of its channels, lies in memory as (*batch, C, N).
+
+    The signal of a feature map (B, C, H, W) does.
+    """
+    return signal.stride(-2) == 1 and signal.stride(-1) >= signal.shape[-2]
+
+
 def product(left: Tensor, right: Tensor, like: Tensor) -> Tensor:
     """``left @ right``; where ``like`` lies in memory as (*batch, C, N), so does the result.
 
     The signal of a feature map (B, C, H, W) lies so: the next convolution and norm then find the
     map as it was, without a copy.
     """
-    if like.mT.is_contiguous() and not like.is_contiguous():
+    if is_node_minor(like):
         return batched(right.mT, left.mT).mT
     return batched(left, right)
 
@@ -35,6 +43,6 @@ def add_product_(total: Tensor, left: Tensor, right: Tensor) -> Tensor:
 
 def laid_as(signal: Tensor, like: Tensor) -> Tensor:
     """The same numbers, in memory as (*batch, C, N) where ``like`` lies so; else contiguous."""
-    if like.mT.is_contiguous() and not like.is_contiguous():
+    if is_node_minor(like):
         return signal.mT.contiguous().mT
     return signal.contiguous()
