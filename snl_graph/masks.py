@@ -242,6 +242,7 @@ class BooleanMatrix(Mask):
 
 
 MASKS: dict[str, Callable[[], Mask]] = {"full": Full, "criss_cross": CrissCross}
+"""Masks by name; ``"window:R"`` is read by :func:`as_mask`."""
 
 
 def as_mask(mask: Mask | str | Tensor) -> Mask:

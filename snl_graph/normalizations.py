@@ -66,6 +66,7 @@ NORMALIZATIONS: dict[str, Callable[[], Normalization]] = {
     "rw": RandomWalk,
     "none": Unnormalized,
 }
+"""Normalisations by name."""
 
 
 def as_normalization(normalization: Normalization | str) -> Normalization:
