@@ -85,7 +85,7 @@ class Factors(StackedProducts):
         side = self._side(scaled)
         out.baddbmm_(self.stack, side, beta=0).mul_(self.root)
         # Y and Z enter with the same scale s of a node, so s·∂/∂s is ⟨Y, dY⟩ + ⟨Z, dZ⟩.
-        along = (y * grad).sum(-1, keepdim=True).add_((z * out).sum(-1, keepdim=True))
+        along = (y * grad).addcmul_(z, out).sum(-1, keepdim=True)
         is_first = self._along is None
         self._along = along if self._along is None else self._along.add_(along)
         rows = [self.sides.pop().mT, side.mT]

@@ -62,7 +62,7 @@ class FactoredProducts:
         d_psi = add_product_(product(grad, from_phi.mT, psi), scaled, to_phi.mT)
         # Z and its product enter with the same scale s of a node, so s·∂/∂s is ⟨Φ, dΦ⟩ + ⟨Ψ, dΨ⟩,
         # and s = d^-½ gives ∂/∂d = −½ s² of it. A node of degree 0 has s = 0.
-        along = (phi * d_phi).sum(-1, keepdim=True).add_((psi * d_psi).sum(-1, keepdim=True))
+        along = (phi * d_phi).addcmul_(psi, d_psi).sum(-1, keepdim=True)
         d_degree = along.mul_(self.root.square()).mul_(-0.25)  # the ½ of M̂ included
         # To dΦ go ∂/∂d_i Σ_j Ψ_j of the node itself and Σ_j ∂/∂d_j Ψ_j of those it is joined to.
         ends = torch.cat([d_degree, torch.ones_like(d_degree)], dim=-1)  # (*batch, N, 2)
