@@ -179,11 +179,8 @@ def attention_of(block: nn.Module, x: Tensor) -> BlockAttention:
     if seen.failure is not None:
         raise seen.failure
     pieces = block.affinity.pieces
-    sources = size
-    if not pieces.subsampling.is_identity:
-        stride: Any = pieces.subsampling.stride
-        strides = (stride,) * len(size) if isinstance(stride, int) else stride
-        sources = tuple(-(-length // s) for length, s in zip(size, strides, strict=True))
+    subsampling = pieces.subsampling
+    sources = size if subsampling.is_identity else subsampling.pooled_size(size)
     if isinstance(pieces.arrangement, PositionsTimesChannels):
         groups = pieces.arrangement.groups
         channels = seen.outputs[0].shape[-1] // num_positions(sources)

@@ -68,23 +68,35 @@ class FeatureAffinity(nn.Module):
         channels: C of X.
         hidden_channels: C_s of Φ and Ψ.
         pieces: Kernel, mask, normalisation and the rest.
+        bias: Whether Φ and Ψ have one.
     """
 
-    def __init__(self, channels: int, hidden_channels: int, pieces: AffinityPieces) -> None:
+    def __init__(
+        self, channels: int, hidden_channels: int, pieces: AffinityPieces, bias: bool = False
+    ) -> None:
         super().__init__()
         is_embedded = pieces.kernel.is_embedded
-        self.phi = NodeLinear(channels, hidden_channels) if is_embedded else None
-        self.psi = NodeLinear(channels, hidden_channels) if is_embedded else None
+        self.phi = NodeLinear(channels, hidden_channels, bias) if is_embedded else None
+        self.psi = NodeLinear(channels, hidden_channels, bias) if is_embedded else None
         self.kernel = pieces.kernel
         self.pieces = pieces
 
-    def embed(self, nodes: Tensor, *others: nn.Module) -> list[Tensor]:
+    def embed(
+        self, nodes: Tensor, *others: nn.Module, size: Size, valid: Tensor | None = None
+    ) -> list[Tensor]:
         """Φ and Ψ of X, and what other maps make of it, with one backward pass for all of them.
 
         Args:
             nodes: X, shape (B, N, C).
             others: Maps of X beside those of the kernel.
+            size: Spatial size of the N positions.
+            valid: Shape (B, N), bool: real positions.
         """
+        if self.pieces.subsampling.pools_input:
+            pooled = self.pieces.subsampling.pool(nodes, size, valid)
+            phi = nodes if self.phi is None else self.phi(nodes)
+            psi = pooled if self.psi is None else self.psi(pooled)
+            return [phi, psi, *projected(nodes, others)]
         if self.phi is None or self.psi is None:
             return [nodes, nodes, *projected(nodes, others)]
         return list(projected(nodes, (self.phi, self.psi, *others)))
@@ -104,7 +116,7 @@ class FeatureAffinity(nn.Module):
 
         Args:
             phi: Φ, shape (B, N, C_s).
-            psi: Ψ, shape (B, N, C_s).
+            psi: Ψ, shape (B, N, C_s), or of the pooled positions where X is pooled.
             size: Spatial size of the N positions.
             valid: Shape (B, N), bool: real positions.
             mask: Joined pairs of a graph, in place of the mask of the pieces.
@@ -116,7 +128,8 @@ class FeatureAffinity(nn.Module):
             _check_graph(pieces, mask)
         width = phi.shape[-1]
         source_valid = None if valid is None else pieces.subsampling.pool_valid(valid, size)
-        psi = pieces.subsampling.pool(psi, size, valid)
+        if not pieces.subsampling.pools_input:  # then embed has pooled X
+            psi = pieces.subsampling.pool(psi, size, valid)
         if valid is not None and source_valid is not None:
             valid = arrangement.arrange_valid(valid, width)
             source_valid = arrangement.arrange_valid(source_valid, width)

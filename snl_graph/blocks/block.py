@@ -34,6 +34,7 @@ class SpectralUnit(nn.Module):
         filter: The responses g_t.
         norm: Normalisation layer of F.
         activation: What follows it.
+        bias: Whether Z has one, and F, at its first tap.
     """
 
     def __init__(
@@ -43,11 +44,15 @@ class SpectralUnit(nn.Module):
         filter: GraphFilter,
         norm: nn.Module,
         activation: nn.Module,
+        bias: bool = False,
     ) -> None:
         super().__init__()
-        self.g = None if hidden_channels is None else NodeLinear(channels, hidden_channels)
+        self.g = None if hidden_channels is None else NodeLinear(channels, hidden_channels, bias)
         width = channels if hidden_channels is None else hidden_channels
-        self.w = nn.ModuleDict({str(tap): NodeLinear(width, channels) for tap in filter.taps})
+        first = filter.taps[0]
+        self.w = nn.ModuleDict(
+            {str(tap): NodeLinear(width, channels, bias and tap == first) for tap in filter.taps}
+        )
         self.bn = norm
         self.filter = filter
         self.activation = activation
@@ -56,14 +61,18 @@ class SpectralUnit(nn.Module):
         self,
         affinity: FeatureAffinity,
         a: AffinityOperator,
+        nodes: Tensor,
         z: Tensor,
         size: Size,
         valid: Tensor | None,
     ) -> Tensor:
-        """F before the normalisation layer, of Z: (B, N, C_s) → (B, N, C)."""
+        """F before the normalisation layer, (B, N, C), of X and its Z: (B, N, C_s)."""
         arrangement, subsampling = affinity.pieces.arrangement, affinity.pieces.subsampling
         source = None
-        if not subsampling.is_identity:
+        if subsampling.pools_input:
+            pooled = subsampling.pool(nodes, size, valid)
+            source = arrangement.arrange(pooled if self.g is None else self.g(pooled))
+        elif not subsampling.is_identity:
             source = arrangement.arrange(subsampling.pool(z, size, valid))
         signals = self.filter.signals(a, arrangement.arrange(z), source)
         restored = [arrangement.restore(signal, z.shape[-2]) for signal in signals]
@@ -198,7 +207,9 @@ class NonlocalBlock(nn.Module):
             if f is not None:
                 x = units[0].added(x, f, size)
                 continue
-            phi, psi, *z = self.affinity.embed(nodes, *units[0].projections)
+            phi, psi, *z = self.affinity.embed(
+                nodes, *units[0].projections, size=size, valid=is_valid
+            )
             a = self.affinity(
                 phi,
                 psi,
@@ -213,7 +224,7 @@ class NonlocalBlock(nn.Module):
                     nodes, _ = _nodes(x)
                     z = list(projected(nodes, unit.projections))
                 signal = z[0] if z else nodes
-                f = unit.filtered(self.affinity, a, signal, size, is_valid)
+                f = unit.filtered(self.affinity, a, nodes, signal, size, is_valid)
                 x = unit.added(x, f, size, valid, shards)
         return x
 
@@ -243,7 +254,7 @@ class NonlocalBlock(nn.Module):
             )
         nodes, size = flatten(x)
         is_valid = None if valid is None else valid.flatten(1)
-        phi, psi = self.affinity.embed(nodes)
+        phi, psi = self.affinity.embed(nodes, size=size, valid=is_valid)
         applications = sum(unit.filter.order for unit in self._units)
         return self.affinity(phi, psi, size, is_valid, applications=applications)
 

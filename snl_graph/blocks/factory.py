@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from snl_graph.blocks.affinity import AffinityPieces, FeatureAffinity
 from snl_graph.blocks.arrangements import Arrangement, Positions, PositionsTimesChannels
 from snl_graph.blocks.block import NonlocalBlock, SpectralUnit
-from snl_graph.blocks.norms import NORMS, NoNorm
+from snl_graph.blocks.norms import NoNorm, as_norm
 from snl_graph.blocks.pooling import Subsampling
 from snl_graph.blocks.table import ROWS, Row
 from snl_graph.filters import GraphFilter, Polynomial, as_basis, as_filter
@@ -42,8 +42,10 @@ def nonlocal_block(
     norm: str = "batch",
     activation: str | None = None,
     zero_init: bool = False,
-    subsample: int | tuple[int, ...] = 1,
+    subsample: int | tuple[int, ...] | Subsampling = 1,
     representation: str = "auto",
+    bias: bool = False,
+    value_channels: int | None = None,
 ) -> NonlocalBlock:
     """A nonlocal block: Y = X + BN(Σ_k P_k(A) Z W_k), A = normalise(kernel(Φ, Ψ) ⊙ mask).
 
@@ -65,16 +67,19 @@ def nonlocal_block(
         heads: Parts of the channels, each with its own A.
         groups: Channel groups of ``cgnl``; 1 by default.
         recurrence: How often the units are applied, A made anew each time.
-        norm: "batch", "group", "layer" or "none".
+        norm: "batch", "group", "group:G" with G groups, "layer" or "none".
         activation: "relu" puts one between the norm and the residual sum.
         zero_init: Start as the identity, for insertion into a trained network. Trained from
             scratch it can keep ``snl`` from ever leaving zero.
-        subsample: s pools keys and values by s along each axis; A is then N × N/s^d.
+        subsample: s pools keys and values by s along each axis; A is then N × N/s^d. A
+            :class:`~snl_graph.blocks.pooling.Subsampling` says how.
         representation: "auto", "dense", "edges" or "factored".
+        bias: Whether Φ, Ψ, Z and F have a learned bias each, as blocks trained elsewhere have.
+        value_channels: Width of Z where it is not C_s.
 
     Returns:
         The block, with parameters affinity.phi, affinity.psi (C_s, C), units.{i}.g (C_s, C),
-        units.{i}.w.{k} (C, C_s) and units.{i}.bn.
+        units.{i}.w.{k} (C, C_s) and units.{i}.bn; with ``bias`` one of phi, psi, g and the first w.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, or pieces do not go together.
@@ -107,11 +112,12 @@ def nonlocal_block(
             row.normalization if normalization is None else normalization
         ),
         arrangement=arrangement,
-        subsampling=Subsampling(subsample),
+        subsampling=subsample if isinstance(subsample, Subsampling) else Subsampling(subsample),
         representation=representation,
     )
-    width = hidden_channels if row.is_projected else channels
-    arrangement.check(width, "hidden_channels" if row.is_projected else "channels")
+    width = _width_of_values(name, row, channels, hidden_channels, value_channels)
+    what = "hidden_channels" if value_channels is None else "value_channels"
+    arrangement.check(width, what if row.is_projected else "channels")
     arrangement.check(hidden_channels if pieces.kernel.is_embedded else channels, "hidden_channels")
     if row.nodes_are_channels and not pieces.kernel.is_embedded:
         raise ValueError(
@@ -119,14 +125,14 @@ def nonlocal_block(
             f'{hidden_channels} of Z; block "{name}" needs an embedded kernel.'
         )
     units = [
-        _unit(channels, width if row.is_projected else None, unit_filter, norm, activation)
+        _unit(channels, width if row.is_projected else None, unit_filter, norm, activation, bias)
         # Each unit learns the parameters of its own filter, as it does its matrices.
         for unit_filter in (made_filter, *(copy.deepcopy(made_filter) for _ in range(depth - 1)))
     ]
     if zero_init:
         for unit in units:
             _start_at_zero(unit)
-    affinity = FeatureAffinity(channels, hidden_channels, pieces)
+    affinity = FeatureAffinity(channels, hidden_channels, pieces, bias)
     return NonlocalBlock(affinity, nn.ModuleList(units), recurrence, name)
 
 
@@ -140,6 +146,23 @@ def _hidden_channels(channels: int, hidden_channels: int | None, reduction: int)
             f"hidden_channels={hidden_channels} and reduction={reduction} both set C_s; give one."
         )
     return hidden_channels
+
+
+def _width_of_values(
+    name: str, row: Row, channels: int, hidden_channels: int, value_channels: int | None
+) -> int:
+    """Width of Z."""
+    if value_channels is None:
+        return hidden_channels if row.is_projected else channels
+    _require_at_least_one(value_channels=value_channels)
+    if not row.is_projected:
+        raise ValueError(f'block "{name}" has Z = X, of {channels} channels; no value_channels.')
+    if row.nodes_are_channels and value_channels != hidden_channels:
+        raise ValueError(
+            f'block "{name}" has a node for every channel of Φ, Ψ and Z alike: {hidden_channels} '
+            f"of them and value_channels={value_channels} do not go together. Leave it out."
+        )
+    return value_channels
 
 
 def _require_at_least_one(**numbers: int) -> None:
@@ -186,10 +209,11 @@ def _unit(
     filter: GraphFilter,
     norm: str,
     activation: str | None,
+    bias: bool,
 ) -> SpectralUnit:
     after = nn.Identity() if activation is None else lookup(ACTIVATIONS, activation, "activation")()
-    layer = lookup(NORMS, norm, "norm")(channels)
-    return SpectralUnit(channels, hidden_channels, filter, layer, after)
+    layer = as_norm(norm, channels)
+    return SpectralUnit(channels, hidden_channels, filter, layer, after, bias)
 
 
 def _start_at_zero(unit: SpectralUnit) -> None:

@@ -56,6 +56,7 @@ def fused_filter(
     if not (
         _are_default(affinity, filter)
         and are_plain(maps, nodes)
+        and maps[0].out_features == maps[2].out_features  # Φ, Ψ and Z lie side by side in thirds
         and not any(has_hooks(module) for module in (affinity, affinity.kernel, filter))
     ):
         return None

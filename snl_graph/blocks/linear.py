@@ -14,25 +14,31 @@ from snl_graph.operators.eager import is_eager, is_rounded_to_half
 
 
 class NodeLinear(nn.Linear):
-    """Z W, shape (B, N, in) → (B, N, out), in the memory layout of its input, without a bias.
+    """Z W [+ b], shape (B, N, in) → (B, N, out), in the memory layout of its input.
 
     A map that lies in memory as (B, C, N) is convolved as it lies; a channels-last one is
     multiplied. Neither is copied.
 
+    Args:
+        in_channels: Width of Z.
+        out_channels: Width of Z W.
+        bias: Whether a learned b is added.
+
     Cost: 2·B·N·in·out operations.
     """
 
-    def __init__(self, in_channels: int, out_channels: int) -> None:
-        super().__init__(in_channels, out_channels, bias=False)
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = False) -> None:
+        super().__init__(in_channels, out_channels, bias=bias)
 
     def forward(self, nodes: Tensor) -> Tensor:
         # Without any position both layouts are contiguous, and there is nothing to convolve.
         if nodes.dim() == 3 and nodes.mT.is_contiguous() and nodes.shape[1]:
-            return F.conv1d(nodes.mT, self.weight.unsqueeze(-1)).mT
-        return F.linear(nodes, self.weight)
+            return F.conv1d(nodes.mT, self.weight.unsqueeze(-1), self.bias).mT
+        return F.linear(nodes, self.weight, self.bias)
 
     def extra_repr(self) -> str:
-        return f"{self.in_features}, {self.out_features}"
+        bias = "" if self.bias is None else ", bias=True"
+        return f"{self.in_features}, {self.out_features}{bias}"
 
 
 def projected(nodes: Tensor, maps: Sequence[nn.Module]) -> Sequence[Tensor]:
@@ -65,11 +71,12 @@ def are_plain(
 ) -> TypeGuard[Sequence[NodeLinear]]:
     """Whether nothing but the products of :class:`NodeLinear` would happen.
 
-    A map that somebody replaced, reparametrised or hung a hook on is called as it is.
+    A map with a bias is called as it is, and so is one that somebody replaced, reparametrised or
+    hung a hook on.
     """
-    weights = []
+    weights: list[Tensor] = []
     for map in maps:
-        if type(map) is not NodeLinear or has_hooks(map):
+        if type(map) is not NodeLinear or map.bias is not None or has_hooks(map):
             return False
         weights.append(map.weight)
     for signal in signals:

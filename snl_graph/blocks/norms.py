@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from snl_graph.names import lookup
 from snl_graph.sharding import NodeShards
 
 
@@ -92,6 +93,31 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda channels: NoNorm(),
 }
 """Normalisation layers by name, of so many channels."""
+
+
+def as_norm(name: str, channels: int) -> nn.Module:
+    """Normalisation layer of a name.
+
+    Args:
+        name: A name of ``NORMS``, or "group:G" for G groups.
+        channels: C of the map.
+
+    Raises:
+        ValueError: If the name is unknown, or G does not divide C.
+
+    Example:
+        >>> as_norm("group:4", 8)
+        GroupNorm(4, 8, eps=1e-05, affine=True)
+    """
+    if not (isinstance(name, str) and name.startswith("group:")):
+        return lookup({**NORMS, "group:G": NORMS["group"]}, name, "norm")(channels)
+    groups = name.removeprefix("group:")
+    if not groups.isdecimal() or not int(groups) or channels % int(groups):
+        raise ValueError(
+            f'write a group norm as "group:G" with a whole G ≥ 1 that divides the {channels} '
+            f'channels; got "{name}".'
+        )
+    return GroupNorm(int(groups), channels)
 
 
 def _moments(

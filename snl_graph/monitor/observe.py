@@ -123,7 +123,7 @@ def _affinity(
     as_map = graph_map(graph, block.channels)
     nodes, size = flatten(as_map.x[:items])
     is_node = None if as_map.is_node is None else as_map.is_node[:items].flatten(1)
-    phi, psi = block.affinity.embed(nodes)
+    phi, psi = block.affinity.embed(nodes, size=size, valid=is_node)
     a: AffinityOperator = block.affinity(
         phi, psi, size, is_node, mask=as_map.mask, node_set=as_map.node_set
     )

@@ -45,7 +45,7 @@ def operators_of_block(
 def _of_graph(block: NonlocalBlock, graph: Data) -> AffinityOperator:
     as_map = graph_map(graph, block.channels)
     nodes, size = flatten(as_map.x)
-    phi, psi = block.affinity.embed(nodes)
+    phi, psi = block.affinity.embed(nodes, size=size)
     a = block.affinity(phi, psi, size, mask=as_map.mask, node_set=as_map.node_set)
     return first_of_batch(a)
 

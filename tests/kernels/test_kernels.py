@@ -112,3 +112,31 @@ def test_concatenation_draws_new_weights() -> None:
     before = kernel.weight.clone()
     kernel.reset_parameters()
     assert not torch.equal(kernel.weight, before)
+
+
+@pytest.mark.parametrize("representation", ["dense", "edges"])
+@pytest.mark.parametrize("scale", ["1/n", 0.3])
+def test_concatenation_scales_what_is_left_after_rectification(
+    scale: str | float, representation: str
+) -> None:
+    kernel = Concatenation(WIDTH, scale).double()
+    phi, psi = torch.randn(2, 5, WIDTH, dtype=torch.float64), torch.randn(2, 4, WIDTH).double()
+    m = affinity(
+        phi,
+        psi,
+        kernel=kernel,
+        normalization="none",
+        representation=representation,
+    )
+    factor = 1 / 4 if scale == "1/n" else scale
+    for item, found in enumerate(m.to_dense()):
+        expected = oracles.pairs_of(
+            phi[item], psi[item], lambda p, q: oracles.concatenation(p, q, kernel.weight)
+        )
+        assert_equal(found, factor * expected)
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, "1/sqrt(n)"])
+def test_concatenation_refuses_other_scales(scale: str | float) -> None:
+    with pytest.raises(ValueError, match="scale is a number > 0"):
+        Concatenation(WIDTH, scale)
