@@ -13,6 +13,7 @@ from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
 from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
+from snl_graph.nets import SNLNet
 from snl_graph.spectral import (
     check_laplacian,
     filter_response,
@@ -28,6 +29,7 @@ __all__ = [
     "ImageToGraph",
     "NonlocalBlock",
     "SNLConv",
+    "SNLNet",
     "__version__",
     "affinity",
     "check_laplacian",

@@ -17,7 +17,7 @@ LAYERS = [
     {"plotting", "explorer", "environment", "monitor"},
     {"spectral", "attention"},
     {"insert", "transforms"},
-    {"places"},
+    {"places", "nets"},
     {"conv"},
     {"blocks"},
     {"affinity"},
