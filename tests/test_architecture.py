@@ -15,7 +15,7 @@ LAYERS = [
     {"cli"},
     {"bench"},
     {"plotting", "explorer", "environment", "monitor"},
-    {"spectral", "attention"},
+    {"spectral", "attention", "interchange"},
     {"insert", "transforms"},
     {"places", "nets"},
     {"conv"},
