@@ -37,6 +37,7 @@ extensions = [
     "commands",
     "docstrings",
     "inventories",
+    "mathml",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".markdown": "markdown"}
 root_doc = "index"
@@ -84,6 +85,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": None,
 }
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"snl-graph {release}"
 html_static_path = ["_static"]
