@@ -15,7 +15,7 @@ LAYERS = [
     {"cli"},
     {"bench"},
     {"plotting", "explorer", "environment", "monitor"},
-    {"spectral", "attention", "interchange"},
+    {"spectral", "attention", "interchange", "backbones"},
     {"insert", "transforms"},
     {"places", "nets"},
     {"conv"},

@@ -124,7 +124,7 @@ class SNLNet(BasicGNN):
                 leaves out what later layers need no more. For K ≤ 2 without "sym".
             num_sampled_edges_per_hop: The same, ``num_sampled_edges``.
         """
-        if edge_attr is not None:
+        if isinstance(edge_attr, Tensor):
             raise ValueError(
                 "SNLConv has weights of edges, one number each, but no features of edges. Pass "
                 "edge_weight (E,), or leave edge_attr out."
@@ -211,7 +211,10 @@ class SNLNet(BasicGNN):
         batch_size: int | None = None,
     ) -> Tensor:
         """One layer with what follows it."""
-        x = self.convs[layer](x, edge_index, edge_weight, batch, batch_size=batch_size)
+        # What was not given is left out, so that `to_hetero` does not take it for node features.
+        given = {"batch": batch} if isinstance(batch, Tensor) else {}
+        sizes = {"batch_size": batch_size} if isinstance(batch_size, int) else {}
+        x = self.convs[layer](x, edge_index, edge_weight=edge_weight, **given, **sizes)
         if layer == self.num_layers - 1 and self.jk_mode is None:
             return x
         if self.act is not None and self.act_first:

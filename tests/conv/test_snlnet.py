@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.datasets import ExplainerDataset, KarateClub
 from torch_geometric.explain import Explainer, GNNExplainer
 from torch_geometric.loader import DataLoader, NeighborLoader, RandomNodeLoader
-from torch_geometric.nn import global_add_pool
+from torch_geometric.nn import global_add_pool, to_hetero
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from torch_geometric.sampler import NeighborSampler, SamplerOutput
 from torch_geometric.utils import to_undirected
@@ -105,6 +105,30 @@ def test_layers_have_weights_of_their_own_also_where_a_filter_object_came() -> N
 def test_features_of_edges_are_refused_and_not_ignored() -> None:
     with pytest.raises(ValueError, match="Pass edge_weight"):
         SNLNet(4, 8, 2)(torch.randn(NODES, 4), UNDIRECTED, edge_attr=torch.randn(9, 2))
+
+
+def test_to_hetero_gives_each_kind_of_edge_layers_of_its_own() -> None:
+    kinds = [("author", "writes", "paper"), ("paper", "written by", "author")]
+    net = SNLNet((-1, -1), 8, 1, 3, normalization="rw")
+    net = to_hetero(net, (["author", "paper"], kinds)).double()
+    x = {"author": torch.randn(4, 5).double(), "paper": torch.randn(3, 2).double()}
+    writes = torch.tensor([[0, 1, 2, 2], [0, 0, 1, 2]])
+    out = net(x, {kinds[0]: writes, kinds[1]: writes.flip(0)})
+    conv = net.convs[0]["author__writes__paper"]
+    m = torch.zeros(3, 4, dtype=torch.float64)
+    m[writes[1], writes[0]] = 1
+    means = m @ x["author"] / m.sum(1, keepdim=True)
+    first, second = conv.lins
+    assert_equal(out["paper"], x["paper"] @ first.weight.T + means @ second.weight.T + conv.bias)
+
+
+@pytest.mark.compiled
+def test_it_compiles_without_a_graph_break_and_exports() -> None:
+    net = SNLNet(4, 8, 2, 3, K=3, norm="batch", jk="cat").double().eval()
+    x = torch.randn(NODES, 4, dtype=torch.float64)
+    expected = net(x, UNDIRECTED)
+    assert_equal(torch.compile(net, backend="eager", fullgraph=True)(x, UNDIRECTED), expected)
+    assert_equal(torch.export.export(net, (x, UNDIRECTED)).module()(x, UNDIRECTED), expected)
 
 
 # PyG's training loops ----------------------------------------------------------------------------
