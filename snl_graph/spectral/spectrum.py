@@ -15,7 +15,7 @@ from snl_graph.spectral.dense import Pairs, eigenpairs, residual
 from snl_graph.spectral.factored import Factors, factored_pairs, factors_of
 from snl_graph.spectral.graph import LARGEST_DENSE, Array, OneGraph
 from snl_graph.spectral.items import for_each_item
-from snl_graph.spectral.krylov import krylov_pairs
+from snl_graph.spectral.krylov import krylov_ends
 from snl_graph.spectral.sources import as_operators
 
 SMALL = 2048
@@ -38,8 +38,9 @@ class Spectrum:
             symmetric weights), or "general".
         residual: Largest ‖L v − λ v‖ over the unit eigenvectors v, relative to max(1, ‖L‖).
         indices: Which eigenvalue each column of ``eigenvectors`` belongs to, shape (columns,).
-        solver: "dense", or where the matrix was not written down "factored", "lanczos", "arnoldi";
-            "components" where the connected components were solved one by one.
+        solver: "dense", or where the matrix was not written down "factored", "lanczos", "inverse"
+            (Lanczos iterations with the inverse of L + σ I), "arnoldi"; "components" where the
+            connected components were solved one by one.
         lambda_max_error: Where iterations found λ_max: λ_max is not below the value given, and some
             eigenvalue lies within this of it. 0 where all eigenvalues were found.
     """
@@ -130,12 +131,12 @@ def _of_connected(graph: OneGraph, k: int | None, vectors: bool) -> Spectrum:
     """A few eigenvalues of a large graph."""
     if k is None or k > graph.n // 4:
         raise _too_large(graph.n, "all" if k is None else str(k))
-    pairs, lambda_max, uncertainty = krylov_pairs(graph, k)
+    ends = krylov_ends(graph, k)
+    pairs = ends.pairs
     product = _of_columns(graph, pairs.vectors)
     error = np.linalg.norm(pairs.vectors - product - pairs.vectors * pairs.values, axis=0).max()
-    solver = "arnoldi" if pairs.method == "general" else "lanczos"
-    found = _spectrum(pairs, float(error), k, vectors, solver=solver)
-    return replace(found, lambda_max=lambda_max, lambda_max_error=uncertainty)
+    found = _spectrum(pairs, float(error), k, vectors, solver=ends.solver)
+    return replace(found, lambda_max=ends.lambda_max, lambda_max_error=ends.lambda_max_error)
 
 
 def _of_columns(graph: OneGraph, vectors: Array) -> Array:

@@ -10,9 +10,9 @@ import torch
 
 from snl_graph import affinity
 from snl_graph.operators import DenseOperator, EdgeOperator
-from snl_graph.spectral import spectrum
+from snl_graph.spectral import banded, spectrum
 from snl_graph.spectral.graph import OneGraph
-from snl_graph.spectral.krylov import krylov_pairs, symmetry_defect
+from snl_graph.spectral.krylov import krylov_ends, symmetry_defect
 from tests.spectral.formulas import naive_laplacian, set_distance
 
 pytestmark = pytest.mark.usefixtures("few_dense_nodes")
@@ -33,12 +33,15 @@ GRAPHS = {
 
 @pytest.mark.parametrize("k", [1, 4, 9])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_the_least_eigenvalues_come_with_their_copies(name, k):
+@pytest.mark.parametrize("solver", ["lanczos", "inverse"])
+def test_the_least_eigenvalues_come_with_their_copies(solver, name, k, monkeypatch):
+    if solver == "lanczos":
+        monkeypatch.setattr(banded, "MOST_ENTRIES", 0)
     weights = nx.to_numpy_array(GRAPHS[name])
     laplacian = naive_laplacian(weights)
     expected = np.linalg.eigvalsh(laplacian)
     found = spectrum(GRAPHS[name], k, vectors=True)
-    assert found.solver in ("lanczos", "components")
+    assert found.solver in (solver, "components")
     np.testing.assert_allclose(found.eigenvalues.numpy(), expected[:k], rtol=0, atol=1e-9)
     vectors = found.eigenvectors.numpy()
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(k), atol=1e-8)
@@ -119,6 +122,7 @@ def test_iterations_that_do_not_converge_say_so(monkeypatch):
     import snl_graph.spectral.krylov as krylov
 
     monkeypatch.setattr(krylov, "RESTARTS", 1)
+    monkeypatch.setattr(banded, "MOST_ENTRIES", 0)
     with pytest.raises(ValueError, match=r"of 9 eigenvalues of 3000 nodes converged.*density"):
         spectrum(nx.path_graph(3000), 9)
 
@@ -141,18 +145,23 @@ def test_the_defect_of_symmetry_is_zero_for_symmetric_matrices_alone():
 
 def test_pairs_of_one_graph_agree_with_all_of_them():
     a = DenseOperator(torch.tensor(np.random.default_rng(0).random((30, 30))))
-    pairs, most, error = krylov_pairs(OneGraph(a), 3)
+    ends = krylov_ends(OneGraph(a), 3)
     expected = np.linalg.eigvals(np.eye(30) - a.matrix.numpy())
-    nearest = np.abs(pairs.values[:, None] - expected[None]).min(axis=1)
+    nearest = np.abs(ends.pairs.values[:, None] - expected[None]).min(axis=1)
     assert nearest.max() < 1e-9
-    assert most == pytest.approx(expected.real.max(), abs=1e-9)
-    assert error < 1e-9
-    assert set_distance([pairs.values.real.min()], [expected.real.min()]) < 1e-9
+    assert ends.solver == "arnoldi"
+    assert ends.lambda_max == pytest.approx(expected.real.max(), abs=1e-9)
+    assert ends.lambda_max_error < 1e-9
+    assert set_distance([ends.pairs.values.real.min()], [expected.real.min()]) < 1e-9
 
 
-def test_copies_among_thousands_of_close_eigenvalues_are_not_missed():
+@pytest.mark.parametrize("solver", ["lanczos", "inverse"])
+def test_copies_among_thousands_of_close_eigenvalues_are_not_missed(solver, monkeypatch):
     """λ = 1 − (cos(2πa/50) + cos(2πb/60)) / 2 of a torus: copies that one start vector misses."""
+    if solver == "lanczos":
+        monkeypatch.setattr(banded, "MOST_ENTRIES", 0)
     a, b = np.meshgrid(np.arange(50), np.arange(60))
     exact = np.sort(1 - (np.cos(2 * np.pi * a / 50) + np.cos(2 * np.pi * b / 60)).ravel() / 2)
     found = spectrum(nx.grid_2d_graph(50, 60, periodic=True), 5)
+    assert found.solver == solver
     assert np.abs(found.eigenvalues.numpy() - exact[:5]).max() < 1e-8
