@@ -28,8 +28,10 @@ from snl_graph.bench.timing import Effort
 from snl_graph.names import lookup
 
 EXAMPLES = (
-    "Examples:  `snl-graph bench --channels 256 --size 56 56`  ·  `snl-graph bench --block nl "
-    "--forward`  ·  `snl-graph bench --bars --save bars.json`  ·  `snl-graph bench --case growth`"
+    "snl-graph bench --channels 256 --size 56 56",
+    "snl-graph bench --block nl --forward",
+    "snl-graph bench --bars --save bars.json",
+    "snl-graph bench --case growth",
 )
 
 

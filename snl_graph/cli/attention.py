@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXAMPLES = (
-    "Examples:  `snl-graph attention photo.png --model mine:network --checkpoint last.ckpt --at "
-    "3,5 --at 7,2 -o maps.pdf`  ·  `snl-graph attention photo.png --model mine:network --json`"
+    "snl-graph attention photo.png --model mine:network "
+    "--checkpoint last.ckpt --at 3,5 --at 7,2 -o maps.pdf",
+    "snl-graph attention photo.png --model mine:network --json",
 )
 LISTED = 5
 """Greatest weights of each map on a terminal."""

@@ -16,8 +16,9 @@ from snl_graph.cli.screen import working
 from snl_graph.spectral import LaplacianReport, check_laplacian
 
 EXAMPLES = (
-    "Examples:  `snl-graph check davis`  ·  `snl-graph check edges.csv --json`  ·  `snl-graph "
-    "check photo.png --model mine:network --checkpoint last.ckpt --block layer3.4`"
+    "snl-graph check davis",
+    "snl-graph check edges.csv --json",
+    "snl-graph check photo.png --model mine:network --checkpoint last.ckpt --block layer3.4",
 )
 
 
@@ -63,7 +64,7 @@ def command(
     mean: options.Mean = None,
     std: options.Std = None,
     as_json: options.AsJson = False,
-    output: options.Output = None,
+    output: options.OutputOfNumbers = None,
     force: options.Force = False,
 ) -> None:
     """Measure whether L = I − A is the Laplacian that theory supposes: Properties 1 and 2.

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXAMPLES = (
-    "Examples:  `snl-graph density karate --bins 20`  ·  `snl-graph density edges.csv -o "
-    "density.pdf`  ·  `snl-graph density barabasi_albert:20000x4 --json`"
+    "snl-graph density karate --bins 20",
+    "snl-graph density edges.csv -o density.pdf",
+    "snl-graph density barabasi_albert:20000x4 --json",
 )
 MOST_LINES, WIDTH = 40, 50
 

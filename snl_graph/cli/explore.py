@@ -17,8 +17,8 @@ from snl_graph.cli.screen import working
 from snl_graph.explorer import explore
 
 EXAMPLES = (
-    "Examples:  `snl-graph explore photo.png --model mine:network --checkpoint last.ckpt`  ·  "
-    "`snl-graph explore photo.png --model mine:network -o page.html --force --at 3,5`"
+    "snl-graph explore photo.png --model mine:network --checkpoint last.ckpt",
+    "snl-graph explore photo.png --model mine:network -o page.html --force --at 3,5",
 )
 
 

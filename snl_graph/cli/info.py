@@ -9,7 +9,10 @@ import typer
 
 from snl_graph.environment import environment
 
-EXAMPLES = "Examples:  `snl-graph info`  ·  `snl-graph info --json > environment.json`"
+EXAMPLES = (
+    "snl-graph info",
+    "snl-graph info --json > environment.json",
+)
 
 
 def info(

@@ -53,6 +53,17 @@ Output = Annotated[
         rich_help_panel=_RESULT,
     ),
 ]
+OutputOfNumbers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--output",
+        "--save",
+        "-o",
+        metavar="FILE",
+        help="Write a file; its name says what: .json or .csv. May be given again.",
+        rich_help_panel=_RESULT,
+    ),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace files that exist.", rich_help_panel=_RESULT)
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from snl_graph.cli.errors import CommandError
+from snl_graph.cli.errors import CommandError, described
 from snl_graph.cli.inputs import Graph
 from snl_graph.cli.screen import tracked
 
@@ -20,7 +20,14 @@ def of_each(
     """Label and result of every graph; the heads of a block are graphs of their own."""
     found: list[tuple[str, Any]] = []
     for graph in tracked(graphs, what):
-        leaves = list(_leaves(solve(graph.obj)))
+        try:
+            leaves = list(_leaves(solve(graph.obj)))
+        except ValueError as error:
+            if len(graphs) == 1:
+                raise
+            raise CommandError(
+                f"{graph.label}: {described(error)} Choose others with --block or --item."
+            ) from error
         if len(leaves) == 1:
             found.append((graph.label, leaves[0]))
         else:

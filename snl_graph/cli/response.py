@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXAMPLES = (
-    "Examples:  `snl-graph response --filter heat -K 3`  ·  `snl-graph response karate --filter "
-    "chebyshev -K 4 --json`  ·  `snl-graph response --model mine:network --checkpoint last.ckpt -o "
-    "response.pdf`"
+    "snl-graph response --filter heat -K 3",
+    "snl-graph response karate --filter chebyshev -K 4 --json",
+    "snl-graph response --model mine:network --checkpoint last.ckpt -o response.pdf",
 )
 GAINS = ("least", "lower quartile", "median", "upper quartile", "greatest")
 SHOWN = 40
@@ -184,8 +184,13 @@ def command(
         str | None,
         typer.Option("--filter", help=f"A filter by name, unlearned: {', '.join(FILTERS)}."),
     ] = None,
-    taps: Annotated[int, typer.Option("-K", min=1, max=512, help="K of that filter.")] = 3,
-    points: Annotated[int, typer.Option(min=1, max=100_000, help="Points from 0 to 2.")] = 21,
+    taps: Annotated[
+        int | None, typer.Option("-K", min=1, max=512, help="K of that filter; 3 by default.")
+    ] = None,
+    points: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="Points from 0 to 2; 21 by default."),
+    ] = None,
     item: options.Item = None,
     directed: options.Directed = False,
     model: options.Model = None,
@@ -204,12 +209,21 @@ def command(
     network = Network.parsed(model, checkpoint, settings, block, size, mean, std)
     if (filter_name is None) == (model is None):
         raise CommandError("say whose response: either --filter NAME or --model package:factory.")
-    lambdas = torch.linspace(0, 2, points, dtype=torch.float64)
+    if filter_name is None and taps is not None:
+        raise CommandError("-K goes with --filter; the blocks of a network have their own.")
+    if source is None and (directed or item is not None):
+        raise CommandError("--directed and --item go with a SOURCE.")
+    if source is not None and points is not None:
+        raise CommandError("--points goes without a SOURCE, whose eigenvalues are the points.")
+    if filter_name is None and directed:
+        raise CommandError("--directed goes with an edge list, not with --model.")
+    lambdas = torch.linspace(0, 2, points or 21, dtype=torch.float64)
     if filter_name is None:
         with working("responses"):
             found = _of_blocks(source, network, lambdas, item)
         deliver(ResponseReport({"model": model}, found), destinations, as_json=as_json)
         return
+    taps = taps or 3
     one = as_filter(filter_name, taps)
     if source is None:
         found = [_of_filter(filter_name, one, lambdas)]

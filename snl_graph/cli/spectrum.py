@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 EXAMPLES = (
-    "Examples:  `snl-graph spectrum karate`  ·  `snl-graph spectrum graph.graphml --json`  ·  "
-    "`snl-graph spectrum edges.csv -k 10 -o least.csv`  ·  `snl-graph spectrum photo.png --model "
-    "mine:network --checkpoint last.ckpt -o eigenvalues.pdf`"
+    "snl-graph spectrum karate",
+    "snl-graph spectrum graph.graphml --json",
+    "snl-graph spectrum edges.csv -k 10 -o least.csv",
+    "snl-graph spectrum photo.png --model mine:network --checkpoint last.ckpt -o eigenvalues.pdf",
 )
 SHOWN = 64
 """Eigenvalues on a terminal; of more, the first and the last."""
@@ -31,8 +32,10 @@ SHOWN = 64
 class SpectrumReport(Report):
     """Eigenvalues of every graph of a source."""
 
-    def __init__(self, source: str, found: Sequence[tuple[str, Spectrum]]) -> None:
-        self.source, self.found = source, found
+    def __init__(
+        self, source: str, found: Sequence[tuple[str, Spectrum]], k: int | None = None
+    ) -> None:
+        self.source, self.found, self.k = source, found, k
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -62,7 +65,9 @@ class SpectrumReport(Report):
                 continue
             imaginary = 0 if one.is_real else int((one.eigenvalues.imag != 0).sum())
             kind = "all real" if one.is_real else f"{imaginary} of them not real"
-            yield f"{label}: {count:,} eigenvalues of L = I − A, {kind}"
+            which = "eigenvalue" if count == 1 else "eigenvalues"
+            which = which if self.k is None else f"{which} of least real part"
+            yield f"{label}: {count:,} {which} of L = I − A, {kind}"
             yield (
                 f"  λ_max {number(one.lambda_max)} (bound 2), {one.method}, solver {one.solver}, "
                 f"residual {one.residual:.1g}"
@@ -110,9 +115,7 @@ def command(
     source: options.Source,
     k: Annotated[
         int | None,
-        typer.Option(
-            "-k", min=1, help="Only the k of least real part; large graphs have no other way."
-        ),
+        typer.Option("-k", min=1, help="Only the k of least real part: the way for large graphs."),
     ] = None,
     item: options.Item = None,
     directed: options.Directed = False,
@@ -139,4 +142,4 @@ def command(
     found = of_each(graphs, lambda obj: spectrum(obj, k), "eigenvalues")
     if not found:
         raise CommandError(f"{source} holds no graph.")
-    deliver(SpectrumReport(source, found), destinations, as_json=as_json)
+    deliver(SpectrumReport(source, found, k), destinations, as_json=as_json)

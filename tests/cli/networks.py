@@ -23,6 +23,11 @@ def cnn(kind: str = "snl", in_channels: int = 3, seed: int = 0, width: int = 8) 
     return insert_block(net, "1", kind, zero_init=False)
 
 
+def both_kinds() -> nn.Module:
+    """A block whose eigenvalues are real, "1", and one whose are not, "3"."""
+    return insert_block(cnn("snl"), "3", "nl", zero_init=False)
+
+
 class Wrapped(nn.Module):
     """As Lightning users write it: the network inside, and a metric beside."""
 

@@ -174,7 +174,8 @@ def test_a_file_that_is_not_there() -> None:
         assert f"there is no file {name}" in error("spectrum", name)
     line = error("spectrum", "karat")
     assert "neither a file nor a graph by name" in line
-    assert "karate" in line
+    assert 'Did you mean "karate"? Names: karate,' in line
+    assert "Did you mean" not in error("spectrum", "xyzzy")
 
 
 def test_a_folder_an_unknown_kind_and_an_image_say_what_is_read() -> None:

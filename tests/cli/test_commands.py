@@ -26,17 +26,22 @@ def in_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_examples(command: str) -> None:
-    text = " ".join(run(command, "--help").split())
-    assert "Examples" in text
-    assert f"snl-graph {command}" in text
-    assert "--model" in text
+    text = run(command, "--help")
+    examples = sys.modules[f"snl_graph.cli.{command}"].EXAMPLES
+    before, listed = text.split("Examples:")
+    assert "--model" in before
+    starts = [line.strip() for line in listed.splitlines() if "snl-graph" in line]
+    assert len(starts) == len(examples)  # one a line
+    for line, example in zip(starts, examples, strict=True):
+        assert example.startswith(line.removeprefix("•").strip())
+        assert example.startswith(f"snl-graph {command}")
 
 
 def test_every_example_of_the_help_on_a_named_graph_runs() -> None:
     ran = 0
     for command in ("spectrum", "check", "response", "density"):
         examples = sys.modules[f"snl_graph.cli.{command}"].EXAMPLES
-        for example in examples.split("`")[1::2]:
+        for example in examples:
             arguments = example.split()[1:]
             if not {"mine:network", "graph.graphml", "edges.csv"} & set(arguments):
                 run(*arguments)
@@ -162,6 +167,11 @@ def test_more_graphs_than_a_picture_holds_are_refused() -> None:
     run("spectrum", "many.pt", "-o", "one.png", "--item", 12)
 
 
+def test_a_few_eigenvalues_are_called_the_least() -> None:
+    assert "5 eigenvalues of least real part of L = I − A" in run("spectrum", "karate", "-k", 5)
+    assert "1 eigenvalue of L = I − A" in run("spectrum", "path:1")
+
+
 def test_many_eigenvalues_are_shortened_on_a_terminal_alone() -> None:
     text = run("spectrum", "cycle:200")
     assert "136 more" in text
@@ -190,6 +200,20 @@ def test_responses_of_a_filter_are_its_formula() -> None:
     assert 'unknown filter "heet". Did you mean "heat"?' in error("response", "--filter", "heet")
     assert "say whose response" in error("response")
     assert "say whose response" in error("response", "--filter", "heat", "--model", "a:b")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--model", "a:b", "-K", 4), "-K goes with --filter"),
+        (("--filter", "heat", "--item", 0), "--directed and --item go with a SOURCE"),
+        (("--filter", "heat", "--directed"), "--directed and --item go with a SOURCE"),
+        (("karate", "--filter", "heat", "--points", 4), "--points goes without a SOURCE"),
+        (("photo.png", "--model", "a:b", "--directed"), "--directed goes with an edge list"),
+    ],
+)
+def test_a_response_ignores_no_option(options: tuple[object, ...], words: str) -> None:
+    assert words in error("response", *options)
 
 
 @pytest.mark.parametrize("name", sorted(sys.modules["snl_graph.filters"].FILTERS))

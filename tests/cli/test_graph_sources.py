@@ -55,6 +55,11 @@ def test_a_graph_by_name_has_networkxs_eigenvalues(name: str, graph: nx.Graph) -
     np.testing.assert_allclose(eigenvalues(name), np.sort(expected), rtol=0, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("name", ["Les Misérables", "les-miserables", "LES_MISERABLES"])
+def test_a_name_may_be_written_as_in_a_text(name: str) -> None:
+    np.testing.assert_array_equal(eigenvalues(name), eigenvalues("les_miserables"))
+
+
 def test_davis_attains_the_bound_and_karate_does_not() -> None:
     assert eigenvalues("davis")[-1] == pytest.approx(2, abs=TOLERANCE)
     assert eigenvalues("karate")[-1] < 1.7

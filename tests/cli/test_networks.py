@@ -90,6 +90,16 @@ def test_a_density_of_eigenvalues_that_are_not_real_is_refused() -> None:
     line = error("density", *MODEL, "--set", "kind=nl")
     assert "may be complex" in line
     assert "`snl-graph spectrum`" in line
+    assert "--block" not in line  # there is no other
+    several = ("photo.png", "--model", "tests.cli.networks:both_kinds")
+    line = error("density", *several)
+    assert line.startswith("snl-graph density: 3: ")
+    assert line.endswith("Choose others with --block or --item.")
+    run("density", *several, "--block", "1")
+
+
+def test_an_edge_list_alone_can_be_directed() -> None:
+    assert "--directed goes with an edge list" in error("spectrum", *MODEL, "--directed")
 
 
 # Checkpoints

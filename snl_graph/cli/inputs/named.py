@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -81,7 +83,21 @@ _OBJECTS = 6
 
 def is_name(source: str) -> bool:
     """Whether ``source`` is written as a graph of these tables."""
-    return source.partition(":")[0] in FAMOUS or source.partition(":")[0] in FAMILIES
+    name = _parts(source)[0]
+    return name in FAMOUS or name in FAMILIES
+
+
+def nearest_name(source: str) -> str | None:
+    """The name of these tables that ``source`` resembles, if there is one."""
+    near = difflib.get_close_matches(_parts(source)[0], [*FAMOUS, *FAMILIES], n=1)
+    return near[0] if near else None
+
+
+def _parts(source: str) -> tuple[str, str, str]:
+    """Name, colon and numbers; "Les Misérables" and "les-miserables" are names as well."""
+    name, colon, numbers = source.partition(":")
+    letters = unicodedata.normalize("NFKD", name.strip()).encode("ascii", "ignore").decode()
+    return letters.lower().replace(" ", "_").replace("-", "_"), colon, numbers
 
 
 def named_graph(source: str) -> Any:
@@ -90,7 +106,7 @@ def named_graph(source: str) -> Any:
     Raises:
         CommandError: If there is none, its numbers do not fit, or it is too large for the memory.
     """
-    name, colon, numbers = source.partition(":")
+    name, colon, numbers = _parts(source)
     if name in FAMOUS and not colon:
         return FAMOUS[name]()
     if name in FAMOUS:

@@ -12,7 +12,7 @@ from snl_graph.attention import block_inputs
 from snl_graph.cli.errors import CommandError, one_line
 from snl_graph.cli.inputs.files import EDGE_LISTS, READERS, read_graph_file
 from snl_graph.cli.inputs.images import SUFFIXES, Preparation, channels_of, read_input
-from snl_graph.cli.inputs.named import CHOICES, is_name, named_graph
+from snl_graph.cli.inputs.named import CHOICES, is_name, named_graph, nearest_name
 from snl_graph.cli.inputs.networks import network
 from snl_graph.names import lookup
 
@@ -98,6 +98,8 @@ def graphs_of(
         CommandError: If there is none.
     """
     if network.factory is not None:
+        if directed:
+            raise CommandError("--directed goes with an edge list, not with --model.")
         _, blocks = seen_by_network(source, network)
         found = [Graph(name, pair) for name, pair in blocks.items()]
     else:
@@ -125,8 +127,11 @@ def _plain(source: str, directed: bool) -> list[Graph]:
             raise CommandError("--directed goes with an edge list.")
         obj = named_graph(source)
     else:
+        near = nearest_name(source)
+        hint = f' Did you mean "{near}"?' if near else ""
         raise CommandError(
-            f'"{one_line(source, 80)}" is neither a file nor a graph by name. Names: {CHOICES}.'
+            f'"{one_line(source, 80)}" is neither a file nor a graph by name.{hint} Names: '
+            f"{CHOICES}."
         )
     name = path.name if is_file else source
     if isinstance(obj, list):
