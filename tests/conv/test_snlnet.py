@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch_geometric import EdgeIndex
 from torch_geometric.data import Batch, Data
 from torch_geometric.datasets import ExplainerDataset, KarateClub
-from torch_geometric.explain import Explainer, GNNExplainer
+from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
 from torch_geometric.loader import DataLoader, NeighborLoader, RandomNodeLoader
 from torch_geometric.nn import global_add_pool, to_hetero
 from torch_geometric.nn.models.basic_gnn import BasicGNN
@@ -410,11 +410,9 @@ def test_gnn_explainer_finds_the_house() -> None:
     assert near > explanation.edge_mask[~data.edge_mask.bool()].mean()
 
 
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 @pytest.mark.parametrize("method", ["IntegratedGradients", "Saliency"])
 def test_captum_explainer(method: str) -> None:
-    pytest.importorskip("captum", reason="captum is not installed: pip install captum")
-    from torch_geometric.explain import CaptumExplainer
-
     data = KarateClub()[0]
     data.edge_weight = torch.ones(data.num_edges)
     net = SNLNet(data.num_features, 8, 2, 4).eval()
