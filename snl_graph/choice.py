@@ -28,7 +28,7 @@ STREAMING_FROM = 2**14
 """Pairs of nodes below which the calls of the streaming form cost more than their work."""
 
 DENSE_UP_TO = 2**22
-"""Pairs of nodes from which on matrices are not written down: 16 MiB each in float32."""
+"""Pairs of nodes from which on matrices are not written down (16 MiB each in float32)."""
 
 
 MATRIX_CREDIT = 4096
