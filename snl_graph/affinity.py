@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -176,17 +178,24 @@ def check_pieces(kernel: Kernel, normalization: Normalization) -> None:
 
 def _check_features(phi: Tensor, psi: Tensor) -> None:
     for name, factor in (("phi", phi), ("psi", psi)):
+        if not isinstance(factor, Tensor):
+            raise TypeError(
+                f"{name} is a tensor (*batch, N, r); got {type(factor).__name__}. Of an array: "
+                f"torch.as_tensor({name})."
+            )
         if factor.dim() < 2:
             raise ValueError(
                 f"{name} has shape (*batch, N, r); got {tuple(factor.shape)}. "
                 "Features of one channel are x.unsqueeze(-1)."
             )
         if not factor.is_floating_point():
-            raise TypeError(f"{name} must be floating point, got {factor.dtype}.")
+            raise TypeError(
+                f"{name} must be floating point, got {factor.dtype}. Use {name}.float()."
+            )
     if phi.dtype != psi.dtype or phi.device != psi.device:
         raise TypeError(
             f"phi and psi must share dtype and device; got {phi.dtype} on {phi.device} and "
-            f"{psi.dtype} on {psi.device}."
+            f"{psi.dtype} on {psi.device}. Use psi.to(phi)."
         )
     if phi.shape[-1] != psi.shape[-1] or phi.shape[:-2] != psi.shape[:-2]:
         raise ValueError(
@@ -212,8 +221,9 @@ def _grid_size(
                 f"mask {mask} needs the spatial size of the {targets} positions: size=(H, W)."
             )
         return (targets,)
-    if any(length < 1 for length in size):
-        raise ValueError(f"size holds whole lengths ≥ 1, e.g. (H, W); got {tuple(size)}.")
+    is_sequence = isinstance(size, Sequence)
+    if not is_sequence or any(type(length) is float or length < 1 for length in size):
+        raise ValueError(f"size holds whole lengths ≥ 1, e.g. (H, W); got {size!r}.")
     if num_positions(size) != targets:
         raise ValueError(
             f"size {tuple(size)} has {num_positions(size)} positions, but phi has {targets} nodes."
@@ -224,10 +234,15 @@ def _grid_size(
 def _check_valid(valid: Tensor | None, factor: Tensor, name: str) -> None:
     if valid is None:
         return
+    if not isinstance(valid, Tensor):
+        raise TypeError(
+            f"{name} is a boolean tensor of shape {tuple(factor.shape[:-1])}; got "
+            f"{type(valid).__name__}."
+        )
     if valid.dtype != torch.bool or valid.shape != factor.shape[:-1]:
         raise ValueError(
             f"{name} is boolean of shape {tuple(factor.shape[:-1])}; got {valid.dtype} of shape "
-            f"{tuple(valid.shape)}."
+            f"{tuple(valid.shape)}. True marks what is real, unlike key_padding_mask."
         )
     if valid.device != factor.device:
         raise ValueError(

@@ -163,7 +163,10 @@ def attention_of(block: nn.Module, x: Tensor) -> BlockAttention:
     """
     affinity_of = getattr(block, "affinity_of", None)
     if affinity_of is None:
-        raise TypeError(f"{type(block).__name__} has no affinity_of(x); expected a nonlocal block.")
+        raise TypeError(
+            f"{type(block).__name__} has no affinity_of(x); expected a nonlocal block. Those of a "
+            "network: block_inputs(model, x)."
+        )
     if not isinstance(x, Tensor) or not 3 <= x.dim() <= 5 or x.shape[0] != 1:
         came = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
         raise ValueError(

@@ -166,10 +166,22 @@ class EdgeList(Mask):
     """
 
     def __init__(self, edge_index: Tensor) -> None:
+        _require_tensor(edge_index, "an edge list", "(2, E)")
         if edge_index.dim() != 2 or edge_index.shape[0] != 2:
-            raise ValueError(f"an edge list has shape (2, E), got {tuple(edge_index.shape)}.")
+            is_square = edge_index.dim() == 2 and edge_index.shape[0] == edge_index.shape[1]
+            remedy = (
+                "A matrix of pairs is boolean: matrix > 0."
+                if is_square
+                else "A list of pairs (E, 2) is pairs.t()."
+            )
+            raise ValueError(
+                f"an edge list has shape (2, E), got {tuple(edge_index.shape)}. {remedy}"
+            )
         if edge_index.dtype != torch.long:
-            raise ValueError(f"an edge list holds torch.long indices, got {edge_index.dtype}.")
+            raise ValueError(
+                f"an edge list holds torch.long indices, got {edge_index.dtype}. Use "
+                "edge_index.long()."
+            )
         if edge_index.numel() and int(edge_index.min()) < 0:
             raise ValueError(f"an edge list holds indices ≥ 0, got {int(edge_index.min())}.")
         self.edge_index = torch.unique(edge_index.flip(0), dim=1).flip(0)
@@ -179,7 +191,7 @@ class EdgeList(Mask):
         if num_positions(size) < self._least_nodes:
             raise ValueError(
                 f"this edge list names node {self._least_nodes - 1}, but there are only "
-                f"{num_positions(size)} nodes."
+                f"{num_positions(size)} nodes, counted from 0."
             )
         return num_positions(size)
 
@@ -211,6 +223,7 @@ class BooleanMatrix(Mask):
     """
 
     def __init__(self, matrix: Tensor) -> None:
+        _require_tensor(matrix, "a mask matrix", "(N, N)")
         if matrix.dim() != 2 or matrix.shape[0] != matrix.shape[1] or matrix.dtype != torch.bool:
             raise ValueError(
                 "a mask matrix is boolean of shape (N, N); got "
@@ -223,7 +236,8 @@ class BooleanMatrix(Mask):
         if num_positions(size) != self._matrix.shape[0]:
             raise ValueError(
                 f"this mask joins {self._matrix.shape[0]} nodes, but there are "
-                f"{num_positions(size)} (size {tuple(size)})."
+                f"{num_positions(size)} (size {tuple(size)}). Make one for this size, or take a "
+                'mask by name, such as "criss_cross".'
             )
 
     def edges(self, size: Size, device: torch.device | None = None) -> Tensor:
@@ -239,6 +253,13 @@ class BooleanMatrix(Mask):
 
     def __repr__(self) -> str:
         return f"BooleanMatrix({self._matrix.shape[0]} nodes)"
+
+
+def _require_tensor(value: object, what: str, shape: str) -> None:
+    if not isinstance(value, Tensor):
+        raise TypeError(
+            f"{what} is a tensor {shape}, got {type(value).__name__}. Use torch.as_tensor(...)."
+        )
 
 
 MASKS: dict[str, Callable[[], Mask]] = {"full": Full, "criss_cross": CrissCross}

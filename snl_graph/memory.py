@@ -65,19 +65,42 @@ def require_room_for_matrices(
     """
     if torch.compiler.is_compiling() or type(features) not in (Tensor, Parameter):
         return
-    entries = math.prod(shape)
     itemsize = max(features.element_size(), 4)  # written down in float32 at least
-    needed = matrices * entries * itemsize
+    one = "×".join(str(length) for length in shape)
+    require_room(
+        matrices * math.prod(shape) * itemsize,
+        features.device,
+        'representation "dense"',
+        f"{matrices} {'matrix' if matrices == 1 else 'matrices'} of {one}",
+        instead,
+    )
+
+
+def require_room(
+    needed: int, device: torch.device, who: str, what: str, instead: Callable[[], str]
+) -> None:
+    """Raise a ``ValueError`` if so many bytes cannot be had on a device.
+
+    Args:
+        needed: How many bytes, at least.
+        device: Where.
+        who: Subject of the error.
+        what: What the bytes hold.
+        instead: Says what the caller can do.
+    """
     if needed < _WORTH_ASKING:
         return
-    free = free_bytes(features.device)
+    free = free_bytes(device)
     if free is not None and needed > free:
-        one = "×".join(str(length) for length in shape)
         raise ValueError(
-            f'representation "dense" needs at least {gibibytes(needed)} for {matrices} '
-            f"{'matrix' if matrices == 1 else 'matrices'} of {one}, but {features.device} has "
+            f"{who} needs at least {gibibytes(needed)} for {what}, but {device} has "
             f"{gibibytes(free)}. {instead()}"
         )
+
+
+def apply_instead() -> str:
+    """What to do with an operator too large to be written down."""
+    return "Apply it without writing it down: A @ z."
 
 
 def gibibytes(count: int) -> str:

@@ -28,11 +28,18 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
         >>> lookup({"dot": 1, "rbf": 2}, "rbf", "kernel")
         2
     """
-    if not isinstance(name, str):
-        raise TypeError(f"{what} must be a name or an object, got {type(name).__name__}.")
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
+    choices = ", ".join(f'"{choice}"' for choice in table)
+    if isinstance(name, type):
+        raise TypeError(
+            f"{what} must be a name or an object, got the class {name.__name__}. Make an object of "
+            f"it, or take a name: {choices}."
+        )
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{what} must be a name or an object, got {type(name).__name__}. Names: {choices}."
+        )
     near = difflib.get_close_matches(name, table, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
-    choices = ", ".join(f'"{choice}"' for choice in table)
     raise ValueError(f'unknown {what} "{name}".{hint} Choices: {choices}.')

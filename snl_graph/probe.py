@@ -179,12 +179,14 @@ def _not_found(name: str, visits: list[Visit], example: Any) -> ValueError:
             "every forward pass."
         )
     failure = visits[0].failure
-    reason = f"{type(failure).__name__}: {failure}"
+    reason = f"{type(failure).__name__}: {str(failure).partition(chr(10))[0]}"
     error = ValueError(
         f"the model failed on {len(visits)} inputs made up from its first convolution; pass "
         f"example=, one input with its batch axis. The first failure: {reason}"
         if example is None
-        else f'the model failed on the example before it reached "{name}": {reason}'
+        else f'the model failed on the example before it reached "{name}": {reason} '
+        "Pass one input as the model takes it: a tensor with its batch axis, a tuple of arguments "
+        "or a dict of named ones."
     )
     error.__cause__ = failure
     return error

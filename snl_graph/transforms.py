@@ -11,6 +11,7 @@ from torch_geometric.transforms import BaseTransform
 
 from snl_graph.grids import Size, flatten, num_positions, unflatten
 from snl_graph.masks import Mask, as_mask
+from snl_graph.memory import require_room
 
 
 def to_graph(feature_map: Tensor, mask: Mask | Tensor | str = "full") -> Batch:
@@ -45,14 +46,26 @@ def to_graph(feature_map: Tensor, mask: Mask | Tensor | str = "full") -> Batch:
         (torch.Size([40, 8]), [1.0, 1.0], (4, 5))
     """
     if not isinstance(feature_map, Tensor):
-        raise TypeError(f"a feature map is a tensor, got {type(feature_map).__name__}.")
+        raise TypeError(
+            f"a feature map is a tensor (B, C, *spatial), got {type(feature_map).__name__}. Of an "
+            "array: torch.as_tensor(feature_map); of one image see ImageToGraph."
+        )
     nodes, size = flatten(feature_map)  # (B, N, C)
     if not len(nodes):
         raise ValueError(
             f"a batch of graphs needs at least one feature map; got shape "
             f"{tuple(feature_map.shape)}. Skip empty batches."
         )
-    edge_index = as_mask(mask).edges(size, feature_map.device)
+    mask = as_mask(mask)
+    count = mask.num_edges(size) * len(nodes)
+    require_room(
+        16 * count,
+        feature_map.device,
+        "this graph",
+        f"{count} edges ({mask} mask on {len(nodes)} map(s) of size {size})",
+        lambda: 'Use mask="criss_cross" or "window:R", or give the map itself to a block.',
+    )
+    edge_index = mask.edges(size, feature_map.device)
     pos = positions(size, feature_map)
     batch = Batch.from_data_list([Data(x, edge_index, pos=pos) for x in nodes])
     batch.grid_size = size  # set last: of all graphs, where PyG would list it for each
@@ -182,7 +195,11 @@ def _checked(size: Sequence[int] | None) -> Size:
     if size is None:
         raise ValueError("the size of the grid is not known; pass size, e.g. size=(H, W).")
     is_sequence = isinstance(size, Sequence)
-    if not is_sequence or not 1 <= len(size) <= 3 or any(length < 1 for length in size):
+    if (
+        not is_sequence
+        or not 1 <= len(size) <= 3
+        or any(type(length) is float or length < 1 for length in size)
+    ):
         raise ValueError(f"size lists one to three lengths ≥ 1, e.g. (H, W); got {size!r}.")
     return tuple(size)
 

@@ -260,7 +260,10 @@ class NonlocalBlock(nn.Module):
 
     def _check(self, x: Tensor, valid: Tensor | None) -> None:
         if not isinstance(x, Tensor):
-            raise TypeError(f"x is a feature map or a PyG Data, got {type(x).__name__}.")
+            raise TypeError(
+                "x is a feature map, a tensor (B, C, *spatial), or a PyG Data; got "
+                f"{type(x).__name__}. Of an array: torch.as_tensor(x)."
+            )
         if not 3 <= x.dim() <= 5:
             raise ValueError(
                 "x has shape (B, C, *spatial) with one to three spatial axes; got "
@@ -272,6 +275,7 @@ class NonlocalBlock(nn.Module):
             raise ValueError(
                 f"this block takes {first.out_features} channels, got x of shape "
                 f"{tuple(x.shape)} with {x.shape[1]}. Channels are axis 1."
+                f"{_where_channels_are(x, first.out_features)}"
             )
         weight = first.weight
         require_distributed(x, "x", weight, 2)
@@ -282,13 +286,21 @@ class NonlocalBlock(nn.Module):
                 f"x is on {x.device}, the block on {weight.device}: block.to(x.device)."
             )
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(f"x is {x.dtype}, the block {weight.dtype}: block.to(x.dtype).")
+            raise TypeError(
+                f"x is {x.dtype}, the block {weight.dtype}: x.to({weight.dtype}), or "
+                "block.to(x.dtype)."
+            )
+        if valid is not None and not isinstance(valid, Tensor):
+            raise TypeError(
+                f"valid is a boolean tensor of shape {(x.shape[0], *x.shape[2:])}; got "
+                f"{type(valid).__name__}."
+            )
         if valid is not None and (
             valid.dtype != torch.bool or valid.shape != (*x.shape[:1], *x.shape[2:])
         ):
             raise ValueError(
                 f"valid is boolean of shape {(x.shape[0], *x.shape[2:])}; got {valid.dtype} of "
-                f"shape {tuple(valid.shape)}."
+                f"shape {tuple(valid.shape)}. True marks what is real, unlike key_padding_mask."
             )
         if checks.are_requested():
             checks.require_finite(x, "x")
@@ -296,6 +308,15 @@ class NonlocalBlock(nn.Module):
     def extra_repr(self) -> str:
         recurrence = f", recurrence={self.recurrence}" if self.recurrence > 1 else ""
         return f'"{self.name}", {self.channels}{recurrence}'
+
+
+def _where_channels_are(x: Tensor, channels: int) -> str:
+    """A hint where they seem to be, if one axis tells."""
+    if x.shape[0] == channels and x.dim() < 5:
+        return " A single image or clip needs a batch axis: x.unsqueeze(0)."
+    if x.shape[-1] == channels:
+        return " A map with its channels last is x.movedim(-1, 1)."
+    return ""
 
 
 def _nodes(x: Tensor) -> tuple[Tensor, Size]:

@@ -30,6 +30,12 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             shards: The processes that hold the rest of the map.
         """
         if (valid is None and shards is None) or not self.training:
+            if self.training and input.numel() == input.shape[1]:
+                raise ValueError(
+                    "batch norm in training needs more than one value a channel; a map of shape "
+                    f"{tuple(input.shape)} has one. Train on more items or positions "
+                    '(drop_last=True), or make the block with norm="group".'
+                )
             return super().forward(input)
         axes = [0, *range(2, input.dim())]
         mean, variance, count = _moments(input, valid, axes, shards)

@@ -36,7 +36,7 @@ class Subsampling:
         pools_input: bool = False,
     ) -> None:
         strides = (stride,) if isinstance(stride, int) else tuple(stride)
-        if not strides or any(not isinstance(s, int) or s < 1 for s in strides):
+        if not strides or any(not isinstance(s, int) or s is True or s < 1 for s in strides):
             raise ValueError(f"subsample is a whole number ≥ 1, or one an axis; got {stride!r}.")
         self.stride = stride if isinstance(stride, int) else strides
         self.is_identity = all(s == 1 for s in strides)
@@ -51,7 +51,10 @@ class Subsampling:
         """
         strides = (self.stride,) * len(size) if isinstance(self.stride, int) else self.stride
         if len(strides) != len(size):
-            raise ValueError(f"subsample={self.stride} does not fit a map of size {size}.")
+            raise ValueError(
+                f"subsample={self.stride} does not fit a map of size {size}: give one number an "
+                "axis, or one for all."
+            )
         if self.keeps_rest:
             return tuple(-(-length // s) for length, s in zip(size, strides, strict=True))
         if any(length < s for length, s in zip(size, strides, strict=True)):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import networkx as nx
+import numpy as np
+import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.data.data import BaseData
 
 from snl_graph import checks
 from snl_graph.conv.sparse import LAYOUTS
@@ -21,7 +25,14 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
         weight: A parameter of the layer, for its dtype and device.
     """
     if not isinstance(x, Tensor):
-        raise TypeError(f"{name} must be a tensor (N, F) or (B, N, F), got {type(x).__name__}.")
+        hint = (
+            "Of a Data pass data.x, data.edge_index."
+            if isinstance(x, BaseData)
+            else ("Use torch.as_tensor(..., dtype=torch.float32).")
+        )
+        raise TypeError(
+            f"{name} must be a tensor (N, F) or (B, N, F), got {type(x).__name__}. {hint}"
+        )
     require_distributed(x, name, weight, -2)
     if x.layout != torch.strided:
         raise TypeError(f"{name} is sparse ({x.layout}); features are dense: {name}.to_dense().")
@@ -35,7 +46,7 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
     if channels != -1 and x.shape[-1] != channels:
         raise ValueError(
             f"{name} has {x.shape[-1]} channels (its last axis, of shape {tuple(x.shape)}), but "
-            f"the layer was made for {channels}."
+            f"the layer was made for {channels}. Make it with in_channels={x.shape[-1]}."
         )
     if x.device != weight.device:
         raise ValueError(
@@ -43,7 +54,8 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
         )
     if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
         raise TypeError(
-            f"{name} is {x.dtype} and the layer {weight.dtype}. Cast one: layer.to({x.dtype})."
+            f"{name} is {x.dtype} and the layer {weight.dtype}. Cast one: {name}.to({weight.dtype})"
+            f" or layer.to({x.dtype})."
         )
     if checks.are_requested():
         checks.require_finite(x, name)
@@ -69,8 +81,7 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
     if not isinstance(edge_index, Tensor):
         raise TypeError(
             "edge_index is a tensor (2, E), an EdgeIndex or a torch.sparse matrix; got "
-            f"{type(edge_index).__name__}. Of a torch_sparse.SparseTensor pass "
-            "adj_t.to_torch_sparse_csr_tensor()."
+            f"{type(edge_index).__name__}. {_edges_of(edge_index)}"
         )
     if edge_index.device != device:
         raise ValueError(f"edge_index is on {edge_index.device} and x on {device}. Move one.")
@@ -97,6 +108,19 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
         else:
             checks.require_indices(edge_index[0], size[0], "edge_index[0]")
             checks.require_indices(edge_index[1], size[1], "edge_index[1]")
+
+
+def _edges_of(graph: object) -> str:
+    """How to get an ``edge_index`` out of what is none."""
+    if isinstance(graph, BaseData):
+        return "Pass data.edge_index."
+    if isinstance(graph, np.ndarray | list | tuple):
+        return "Of an array (2, E) pass torch.as_tensor(...), of pairs (E, 2) its transpose .t()."
+    if isinstance(graph, nx.Graph):
+        return "Pass torch_geometric.utils.from_networkx(graph).edge_index."
+    if scipy.sparse.issparse(graph):
+        return "Pass torch_geometric.utils.from_scipy_sparse_matrix(matrix), indices and weights."
+    return "Of a torch_sparse.SparseTensor pass adj_t.to_torch_sparse_csr_tensor()."
 
 
 def _check_sparse(adj_t: Tensor, sources: int, targets: int) -> None:
@@ -130,7 +154,10 @@ def _check_sparse_size(edge_index: EdgeIndex, size: tuple[int, int]) -> None:
 def check_edge_weight(edge_weight: object, num_edges: int, x: Tensor) -> None:
     """Raise unless ``edge_weight`` is floating point of shape (E,), or (B, E) with x (B, N, F)."""
     if not isinstance(edge_weight, Tensor):
-        raise TypeError(f"edge_weight must be a tensor (E,), got {type(edge_weight).__name__}.")
+        raise TypeError(
+            f"edge_weight must be a tensor (E,), got {type(edge_weight).__name__}. Use "
+            "torch.as_tensor(..., dtype=x.dtype)."
+        )
     if not edge_weight.is_floating_point():
         raise TypeError(
             f"edge_weight must be floating point, got {edge_weight.dtype}. "
@@ -140,7 +167,8 @@ def check_edge_weight(edge_weight: object, num_edges: int, x: Tensor) -> None:
     if tuple(edge_weight.shape) not in allowed:
         shapes = " or ".join(str(shape) for shape in allowed)
         raise ValueError(
-            f"edge_weight has one number an edge, shape {shapes}; got {tuple(edge_weight.shape)}."
+            f"edge_weight has one number an edge, shape {shapes}; got {tuple(edge_weight.shape)}. "
+            "Of edge_attr (E, D) pass one column: edge_attr[:, 0]."
         )
     if edge_weight.device != x.device:
         raise ValueError(f"edge_weight is on {edge_weight.device} and x on {x.device}. Move one.")
@@ -180,10 +208,14 @@ def check_batch(
         return
     if not isinstance(batch, Tensor) or batch.dtype != torch.int64:
         came = batch.dtype if isinstance(batch, Tensor) else type(batch).__name__
-        raise TypeError(f"batch holds the graph of each node (torch.int64), got {came}.")
+        raise TypeError(
+            f"batch holds the graph of each node (torch.int64), got {came}. Pass batch.batch of "
+            "PyG's loader, or torch.as_tensor(batch).long()."
+        )
     if tuple(batch.shape) != (num_nodes,):
         raise ValueError(
-            f"batch has one entry a node, shape ({num_nodes},); got {tuple(batch.shape)}."
+            f"batch has one entry a node, shape ({num_nodes},); got {tuple(batch.shape)}. Pass "
+            "that of the same nodes as x."
         )
     if batch.device != device:
         raise ValueError(f"batch is on {batch.device} and x on {device}. Move one.")

@@ -31,6 +31,7 @@ from snl_graph.conv.options import (
     channel_pair,
     chebyshev_basis,
     check_bipartite,
+    check_channels,
     check_heads,
     check_scale,
     check_width,
@@ -140,7 +141,8 @@ class SNLConv(MessagePassing):
         bias: bool = True,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**message_passing_options(kwargs))
+        super().__init__(**message_passing_options(kwargs, type(self)))
+        check_channels(in_channels, out_channels)
         check_heads(heads, hidden_channels, kernel, cached)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.heads, self.cached = heads, cached

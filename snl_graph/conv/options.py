@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 from collections.abc import Mapping
-from typing import Any
+from numbers import Integral
+from typing import Any, TypeGuard
 
 from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.dense import Linear
 
 from snl_graph.conv.inputs import check_lambda_max
@@ -14,12 +18,20 @@ from snl_graph.kernels import Kernel
 from snl_graph.normalizations import Normalization, Symmetric
 
 
-def message_passing_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options for ``MessagePassing``, which refuses those that it does not know.
+def message_passing_options(options: Mapping[str, Any], layer: type) -> dict[str, Any]:
+    """Options for ``MessagePassing``.
 
     Raises:
+        TypeError: If it has no such option, and so neither it nor ``layer`` has.
         ValueError: If they ask for anything but a sum over nodes.
     """
+    of_layer, of_base = (list(inspect.signature(one).parameters) for one in (layer, MessagePassing))
+    for name in options:
+        if name not in of_base:
+            own = [known for known in of_layer if known != "kwargs"]
+            near = difflib.get_close_matches(name, own, n=1)
+            hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(own)}."
+            raise TypeError(f"{layer.__name__} has no option {name}={options[name]!r}. {hint}")
     for name, values in (("aggr", ("add", "sum")), ("node_dim", (-2,))):
         if name in options and options[name] not in values:
             raise ValueError(
@@ -147,6 +159,22 @@ def check_bipartite(
 def channel_pair(channels: int | tuple[int, int]) -> tuple[int, int]:
     """Channels of the sources and of the targets."""
     return (channels, channels) if isinstance(channels, int) else (channels[0], channels[1])
+
+
+def check_channels(in_channels: object, out_channels: object) -> None:
+    """Raise unless the input has a number of channels, two of them or -1, and the output one."""
+    pair = in_channels if isinstance(in_channels, tuple | list) else (in_channels,)
+    if len(pair) > 2 or not all(_is_whole(c) and (c == -1 or int(c) >= 1) for c in pair):
+        raise ValueError(
+            "in_channels is a whole number ≥ 1, or -1 to take that of the first x; a pair of them "
+            f"(sources, targets) of bipartite graphs; got {in_channels!r}."
+        )
+    if not _is_whole(out_channels) or int(out_channels) < 1:
+        raise ValueError(f"out_channels is a whole number ≥ 1; got {out_channels!r}.")
+
+
+def _is_whole(number: object) -> TypeGuard[Integral]:
+    return isinstance(number, Integral) and not isinstance(number, bool)
 
 
 def linear(in_channels: int, out_channels: int) -> Linear:

@@ -83,10 +83,20 @@ def approximation_error(filter: GraphFilter, points: int = 2001) -> Tensor:
         >>> bool((approximation_error(Bernstein(8)) < 1e-12).all())  # a polynomial is exact
         True
     """
+    if not isinstance(filter, GraphFilter):
+        raise TypeError(
+            f"filter must be an object, such as snl_graph.filters.Heat(2); got {filter!r}."
+        )
     parameter = next(filter.parameters(), None)
     device = torch.device("cpu") if parameter is None else parameter.device
     lambdas = torch.linspace(0, BOUND, points, dtype=torch.float64, device=device)
-    return (filter.response(lambdas) - approximate_response(filter, lambdas)).abs().amax(0)
+    exact = filter.response(lambdas)
+    if exact.shape != (points, len(filter.taps)):
+        raise ValueError(
+            f"{type(filter).__name__}.response gives (n, taps), here {(points, len(filter.taps))}; "
+            f"got {tuple(exact.shape)}. Of one tap: response.unsqueeze(-1)."
+        )
+    return (exact - approximate_response(filter, lambdas)).abs().amax(0)
 
 
 def error_by_steps(filter: Approximated, steps: list[int]) -> list[tuple[int, int, float]]:

@@ -185,13 +185,26 @@ class Polynomial(GraphFilter):
         taps: Mapping[int, tuple[float, ...]] | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(K, int) or K < 1:
+        if not isinstance(K, int) or K is True or K < 1:
             raise ValueError(f"K is the number of taps, a whole number ≥ 1; got {K!r}.")
+        if basis is not None and not isinstance(basis, Basis):
+            raise TypeError(
+                f"basis must be an object, such as Chebyshev(); got {basis!r}. A filter by name is "
+                'as_filter("chebyshev", K).'
+            )
         if taps is None:
             taps = {k: tuple(float(k == other) for other in range(K)) for k in range(K)}
         for name, coefficients in taps.items():
+            if not isinstance(coefficients, Sequence):
+                raise TypeError(
+                    f"a tap is its {K} coefficients by its number, such as "
+                    f"{{1: (-1.0, 1.0)}}; got {{{name!r}: {coefficients!r}}}."
+                )
             if len(coefficients) != K:
-                raise ValueError(f"tap {name} has {len(coefficients)} coefficients; K is {K}.")
+                raise ValueError(
+                    f"tap {name} has {len(coefficients)} coefficients; K is {K}. Give one of each "
+                    "polynomial."
+                )
         self.basis = Monomial() if basis is None else basis
         self.coefficients = dict(taps)
         self.has_free_taps = all(

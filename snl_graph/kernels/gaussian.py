@@ -68,8 +68,8 @@ class RBF(ExponentialKernel):
 
     def __init__(self, gamma: float = 1.0) -> None:
         super().__init__()
-        if not gamma > 0:
-            raise ValueError(f"gamma must be positive, got {gamma}.")
+        if not isinstance(gamma, int | float) or not gamma > 0:
+            raise ValueError(f"gamma must be a positive number, got {gamma!r}.")
         self.gamma = gamma
 
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:

@@ -57,6 +57,16 @@ class AffinityOperator(ABC):
         Raises:
             ValueError: If ``z`` is not of shape (*batch, N, C).
         """
+        if not isinstance(z, Tensor):
+            raise TypeError(
+                f"an operator is applied to a tensor (*batch, {self.shape[-1]}, C); got "
+                f"{type(z).__name__}. Of an array: torch.as_tensor(z); of two operators: "
+                "A.apply(B.apply(z))."
+            )
+        if z.dtype != self.dtype and not torch.is_autocast_enabled(z.device.type):
+            raise TypeError(
+                f"the operator is {self.dtype} and the signal {z.dtype}. Use z.to({self.dtype})."
+            )
         if z.dim() < 2 or z.shape[-2] != self.shape[-1]:
             raise ValueError(
                 f"this operator has shape {tuple(self.shape)} and takes signals (*batch, "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snl_graph.memory import apply_instead, require_room_for_matrices
 from snl_graph.operators.balanced import FactoredProducts, balanced_product, row_sums
 from snl_graph.operators.base import AffinityOperator, require_square, scale_rows
 from snl_graph.operators.diagonal import Diagonal, LinearDiagonal, accumulation_dtype
@@ -108,6 +109,7 @@ class FactoredOperator(AffinityOperator):
         return made.with_degree(self._degree)
 
     def to_dense(self) -> Tensor:
+        require_room_for_matrices(self.phi, self.shape, 1, apply_instead)
         matrix = self.phi @ self.psi.mT
         return (matrix + matrix.mT) / 2 if self.is_symmetric else matrix
 

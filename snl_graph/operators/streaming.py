@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from snl_graph.memory import apply_instead, require_room_for_matrices
 from snl_graph.operators.attention import (
     NEVER,
     exponential_product,
@@ -103,6 +104,7 @@ class StreamingOperator(AffinityOperator):
         return changed
 
     def to_dense(self) -> Tensor:
+        require_room_for_matrices(self.phi, self.shape, 1, apply_instead)
         with torch.autocast(device_type=self.device.type, enabled=False):
             scores = self.phi @ self.psi.mT
         left, right = self._shifts()

@@ -16,6 +16,7 @@ from snl_graph.plotting.canvas import (
     SEQUENTIAL,
     VERMILION,
     panels,
+    require,
     signed_power,
     without_ticks,
 )
@@ -60,6 +61,11 @@ def plot_attention_maps(
     Raises:
         ValueError: If A is not one N×N matrix, a position is outside the map, or axes are missing.
     """
+    if not isinstance(affinity, AffinityOperator | Tensor):
+        raise TypeError(
+            f"the map is of an operator or matrix A; got {type(affinity).__name__}. Of a block: "
+            "block.affinity_of(x).to_dense()[0], or plot_block_attention(attention_of(block, x))."
+        )
     matrix = affinity.to_dense() if isinstance(affinity, AffinityOperator) else affinity
     n = num_positions(size)
     if tuple(matrix.shape) != (n, n):
@@ -97,6 +103,7 @@ def plot_block_attention(
     Raises:
         ValueError: If there is no such view, a position is outside the map, or axes are missing.
     """
+    require(seen, BlockAttention, "Look first: attention_of(block, x).")
     rows = seen.rows(_numbers(positions, seen.size))[_view(seen, view)]
     shown = rows.double().cpu().numpy()
     return _draw(shown, positions, seen.size, seen.source_size, ax, image, gamma)
@@ -125,6 +132,7 @@ def plot_attention_views(
     Raises:
         ValueError: If the position is outside the map, or axes are missing.
     """
+    require(seen, BlockAttention, "Look first: attention_of(block, x).")
     found = seen.rows(_numbers([position], seen.size))
     rows = np.concatenate([row.double().cpu().numpy() for row in found.values()])
     labels = [view.label for view in found]
@@ -152,7 +160,9 @@ def _draw(
     for number, (position, row, panel) in enumerate(
         zip(positions, rows, axes[wanted - len(positions) :], strict=True), start=1
     ):
-        name = f"from {number}" if labels is None else labels[number - 1]
+        # A single position is marked without a number.
+        own = f"from {number}" if len(positions) > 1 else ""
+        name = own if labels is None else labels[number - 1]
         _draw_map(panel, row.reshape(sources), position, size, name, gamma)
     without_ticks(axes)
     return axes

@@ -29,6 +29,14 @@ SERIES: list[dict[str, Any]] = [
 """Colour, line style and marker of the first, second, ... series of a picture."""
 
 
+def require(value: object, kind: type, made_by: str) -> None:
+    """Raise a ``TypeError`` unless a picture gets what it draws; ``made_by`` says where from."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"this picture is of a {kind.__name__}; got {type(value).__name__}. {made_by}"
+        )
+
+
 def series(number: int, *, markers: bool = True) -> dict[str, Any]:
     """Style of one series; after seven they begin anew."""
     style = dict(SERIES[number % len(SERIES)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snl_graph.plotting.canvas import BLACK, BLUE, GREY, VERMILION, new_axes, plain
+from snl_graph.plotting.canvas import BLACK, BLUE, GREY, VERMILION, new_axes, plain, require
 from snl_graph.spectral import Density, Spectrum
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ def plot_eigenvalue_histogram(
     Raises:
         ValueError: If the spectrum is not real: a histogram would hide the imaginary parts.
     """
+    require(spectrum, Spectrum, "Make one first: spectrum(obj).")
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise ValueError(f"bins is a whole number ≥ 1; got {bins!r}.")
     if not spectrum.is_real:
         count = int((spectrum.eigenvalues.imag != 0).sum())
         raise ValueError(
@@ -89,6 +92,7 @@ def plot_spectral_density(
     Raises:
         ValueError: If the spectrum to compare with is not real.
     """
+    require(density, Density, "Make one first: spectral_density(obj).")
     if spectrum is not None and not spectrum.is_real:
         raise ValueError("a density compares with real eigenvalues; this spectrum has others.")
     ax = new_axes()[0] if ax is None else ax

@@ -9,7 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from snl_graph.plotting.canvas import DIVERGING, SEQUENTIAL, new_axes, panels, without_ticks
+from snl_graph.plotting.canvas import (
+    DIVERGING,
+    SEQUENTIAL,
+    new_axes,
+    panels,
+    require,
+    without_ticks,
+)
 from snl_graph.plotting.montage import Array, montage
 from snl_graph.probe import visit
 
@@ -83,6 +90,7 @@ def plot_before_and_after(
     Raises:
         ValueError: If ``x`` is not one feature map, or the axes are not two or three.
     """
+    require(block, nn.Module, "Pass the block and the feature map that enters it.")
     before = _strength(x)
     seen = visit(block, block, x)
     if seen.failure is not None:
@@ -106,6 +114,7 @@ def plot_before_and_after(
 
 
 def _strength(x: Tensor) -> Array:
+    require(x, Tensor, "Of an array: torch.as_tensor(x).")
     if not 3 <= x.dim() <= 5 or x.shape[0] != 1:
         raise ValueError(
             "a feature map has shape (1, C, *spatial) with one to three spatial axes; got "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from snl_graph.filters import Approximated, GraphFilter, approximate_response, error_by_steps
-from snl_graph.plotting.canvas import new_axes, plain, series
+from snl_graph.plotting.canvas import new_axes, plain, require, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +28,9 @@ def plot_taps(filter: GraphFilter, ax: Axes | None = None, *, points: int = 201)
     Returns:
         The axes.
     """
+    require(filter, GraphFilter, "Make one first, such as snl_graph.filters.Heat(2).")
+    if points < 2:
+        raise ValueError(f"points is how many places of λ are drawn, 2 at least; got {points}.")
     ax = new_axes()[0] if ax is None else ax
     lambdas = torch.linspace(0, 2, points, dtype=torch.float64)
     with torch.no_grad():
@@ -85,6 +88,7 @@ def plot_approximation_error(
     Raises:
         ValueError: If there is no filter.
     """
+    require(filters, Mapping, 'Name the filters: {"heat": Heat(2)}.')
     if not filters:
         raise ValueError("there is no filter to draw; expected at least one.")
     ax = new_axes()[0] if ax is None else ax

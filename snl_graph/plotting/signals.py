@@ -15,6 +15,7 @@ from snl_graph.plotting.canvas import (
     GREY,
     SEQUENTIAL,
     new_axes,
+    require,
     without_ticks,
 )
 from snl_graph.plotting.montage import Array, montage
@@ -52,6 +53,7 @@ def plot_graph_signal(
     Raises:
         ValueError: If there is not one finite number for each node.
     """
+    require(graph, nx.Graph, "Of a matrix: networkx.from_numpy_array(weights).")
     values = _numbers(signal)
     if values.shape != (len(graph),):
         raise ValueError(

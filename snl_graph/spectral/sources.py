@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from os import PathLike
 from typing import Any
 
 import networkx as nx
@@ -44,7 +45,13 @@ def as_operators(obj: Any) -> AffinityOperator | list[AffinityOperator]:
     for kind, weights_of in _READERS:
         if isinstance(obj, kind):
             return normalized(weights_of(obj))
-    raise TypeError(f"no graph in {type(obj).__name__}; expected {_FORMS}.")
+    hint = (
+        " Read a file first, with networkx.read_graphml for instance, or use the command "
+        "snl-graph spectrum."
+        if isinstance(obj, str | PathLike)
+        else ""
+    )
+    raise TypeError(f"no graph in {type(obj).__name__}; expected {_FORMS}.{hint}")
 
 
 def normalized(weights: DenseOperator | EdgeOperator) -> AffinityOperator:
@@ -54,8 +61,13 @@ def normalized(weights: DenseOperator | EdgeOperator) -> AffinityOperator:
         ValueError: If a weight is negative or not finite.
     """
     numbers = weights.matrix if isinstance(weights, DenseOperator) else weights.weight
-    checks.require_finite(numbers, "the weights")
-    checks.require_nonnegative(numbers, "a weight", "Symmetric normalisation has no root of it.")
+    checks.require_finite(numbers, "this graph")
+    checks.require_nonnegative(
+        numbers,
+        "a weight",
+        "Symmetric normalisation has no root of it. Take absolute values, or an operator: "
+        'affinity(..., normalization="none").',
+    )
     weights.is_nonnegative = True
     return Symmetric()(weights)
 
@@ -68,7 +80,8 @@ def _of_module(obj: tuple[Any, ...]) -> AffinityOperator | list[AffinityOperator
         return operators_of_block(module, *inputs)
     raise TypeError(
         f"no graph in the tuple ({', '.join(type(part).__name__ for part in obj)}); expected "
-        f"(block, feature map) or (SNLConv, x, edge_index)."
+        "(block, feature map) or (SNLConv, x, edge_index). Of a network with blocks: "
+        "snl_graph.attention.block_inputs(model, x)."
     )
 
 
@@ -76,7 +89,10 @@ def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
     if graph.edge_index is None:
         if isinstance(graph.get("adj_t"), Tensor):  # row = target, as here
             return _of_tensor(graph.adj_t)
-        raise ValueError("this Data has no edge_index; spectrum() needs edges and their weights.")
+        raise ValueError(
+            "this Data has no edge_index; spectrum() needs edges and their weights. Set "
+            "data.edge_index, or data.adj_t."
+        )
     weight = graph.edge_weight if "edge_weight" in graph else graph.edge_attr
     source, target = graph.edge_index.detach().cpu()
     if weight is None:
@@ -88,7 +104,9 @@ def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
         )
     nodes = int(graph.num_nodes or 0)
     if weight.shape != source.shape:
-        raise ValueError(f"{weight.numel()} weights for {source.numel()} edges.")
+        raise ValueError(
+            f"{weight.numel()} weights for {source.numel()} edges: give each edge one."
+        )
     checks.require_indices(torch.stack([source, target]), nodes, "edge_index")
     return _edges(source, target, weight.detach().cpu(), nodes)
 
