@@ -6,7 +6,7 @@ import logging
 import sys
 import warnings
 from argparse import ArgumentError
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -97,15 +97,24 @@ def devices_of(text: str) -> str | int | list[int]:
     return numbers if len(numbers) > 1 else numbers[0]
 
 
+MEASURES: dict[str, tuple[str, Callable[[float], str]]] = {
+    "test_top1": ("Top-1 %", lambda value: f"{100 * value:.2f}"),
+    "test_top5": ("Top-5 %", lambda value: f"{100 * value:.2f}"),
+    "test_rank1": ("rank-1 %", lambda value: f"{100 * value:.2f}"),
+    "test_mAP": ("mAP %", lambda value: f"{100 * value:.2f}"),
+    "test_loss": ("loss", lambda value: f"{value:.4f}"),
+}
+"""What is measured on a test part: its label, and how it is printed."""
+
+
 def print_results(
     console: Console, title: str, model: nn.Module, metrics: dict[str, float], rest: dict[str, str]
 ) -> None:
-    """Table of accuracies in percent, parameters, and the rest as it is."""
+    """Table of what was measured, accuracies in percent, parameters, and the rest as it is."""
     table = Table(title=title, title_justify="left", show_header=False)
-    for name, label in (("test_top1", "Top-1 %"), ("test_top5", "Top-5 %")):
+    for name, (label, printed) in MEASURES.items():
         if name in metrics:
-            table.add_row(label, f"{100 * metrics[name]:.2f}")
-    table.add_row("loss", f"{metrics['test_loss']:.4f}")
+            table.add_row(label, printed(metrics[name]))
     table.add_row("parameters", f"{sum(p.numel() for p in model.parameters()):,}")
     for label, value in rest.items():
         table.add_row(label, value)

@@ -13,8 +13,8 @@ from rich.console import Console
 
 from models.checkpoints import progress_of, read_checkpoint, recipe_of, require_same_architecture
 from models.entry import devices_of, errors_on_one_line, print_results, quiet
+from models.learners import learner_of
 from models.loading import data_of
-from models.training import Classifier
 
 PROGRAM = "python -m models.evaluate"
 
@@ -28,7 +28,7 @@ def evaluate(
     batch_size: int | None = None,
     batches: int | None = None,
 ) -> dict[str, float]:
-    """Top-1 and Top-5 accuracy and loss of a checkpoint on the test part of its data set.
+    """What the task of a checkpoint measures on the test part of its data set.
 
     Args:
         checkpoint: A file that models.train wrote; it tells its network and data set.
@@ -38,10 +38,12 @@ def evaluate(
         devices: How many, a list, or "auto". With more than one, the last batches are filled up
             with images seen before, as Lightning does; one device counts each image once.
         batch_size: Images at a time; by default that of the training.
-        batches: At most so many; by default all.
+        batches: At most so many; by default all. Of persons to be found again, that are some
+            queries with an answer each.
 
     Returns:
-        ``test_top1``, ``test_top5`` (fractions of 1) and ``test_loss``.
+        ``test_loss``, and the fractions ``test_top1`` and ``test_top5``, or ``test_rank1`` and
+        ``test_mAP`` of re-identification.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
@@ -49,10 +51,17 @@ def evaluate(
     """
     content = read_checkpoint(checkpoint)
     recipe = recipe_of(content, checkpoint)
-    model = Classifier(recipe)
+    model = learner_of(recipe)
     require_same_architecture(content, model, checkpoint)
     model.load_state_dict(content["state_dict"])
-    module = data_of(recipe, data, batch_size=batch_size, download=download)
+    size = batch_size or recipe.batch_size
+    module = data_of(
+        recipe,
+        data,
+        batch_size=size,
+        download=download,
+        test_items=None if batches is None else batches * size,
+    )
     trainer = Trainer(
         accelerator=accelerator,
         devices=devices_of(devices),

@@ -11,7 +11,7 @@ from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from models.data import DATASETS, ClipSpec, DataFileError, ImageDataModule, data_module
+from models.data import ClipSpec, DataFileError, ImageDataModule, data_module
 from models.randomness import seeded
 from models.recipe import Recipe
 
@@ -210,7 +210,12 @@ def resumable(
 
 
 def data_of(
-    recipe: Recipe, root: Path, *, batch_size: int | None = None, download: bool = False
+    recipe: Recipe,
+    root: Path,
+    *,
+    batch_size: int | None = None,
+    download: bool = False,
+    test_items: int | None = None,
 ) -> ImageDataModule:
     """The data of a recipe.
 
@@ -219,16 +224,19 @@ def data_of(
         root: Folder that holds it.
         batch_size: In place of the recipe's.
         download: Whether to fetch what is missing.
+        test_items: At most so many items of the test part; None for all.
 
     Raises:
         ValueError: If the data set has no such split, or its module no such augmentation.
     """
     options: dict[str, Any] = {"flip": recipe.flip, "download": download}
-    options |= {"size": recipe.size, "split": recipe.split}
-    if isinstance(DATASETS[recipe.dataset], ClipSpec):
+    options |= {"size": recipe.size, "split": recipe.split, "test_items": test_items}
+    options |= recipe.learning.data_options()
+    spec = recipe.source
+    if isinstance(spec, ClipSpec):
         if recipe.crop_padding:
             raise ValueError("crop_padding is for images of one size; leave it out for videos.")
-        options["test_clips"] = recipe.test_clips
+        options |= {"test_clips": recipe.test_clips, "sampling": spec.sampling}
     else:
         options["crop_padding"] = recipe.crop_padding
     options["batch_size"] = batch_size or recipe.batch_size

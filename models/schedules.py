@@ -17,8 +17,13 @@ def _sgd(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
         groups,
         lr=recipe.learning_rate,
         momentum=recipe.momentum,
+        dampening=recipe.dampening,
         weight_decay=recipe.weight_decay,
     )
+
+
+def _adam(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    return torch.optim.Adam(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
 
 
 def _adamw(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
@@ -27,6 +32,7 @@ def _adamw(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimize
 
 OPTIMIZERS: dict[str, Callable[[list[dict[str, Any]], Recipe], torch.optim.Optimizer]] = {
     "sgd": _sgd,
+    "adam": _adam,
     "adamw": _adamw,
 }
 

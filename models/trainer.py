@@ -17,7 +17,7 @@ from models.entry import RunStoppedError, devices_of
 from models.finetune import NewFirst
 from models.recipe import Recipe
 from models.saving import AtomicCheckpoints, KeepLast
-from models.training import Classifier
+from models.training import Learner
 from snl_graph.monitor import MonitorCallback
 from snl_graph.names import lookup
 
@@ -35,7 +35,7 @@ def make_trainer(
     recipe: Recipe,
     options: Namespace,
     steps_per_epoch: int,
-    model: Classifier,
+    model: Learner,
     batches: int | None = None,
 ) -> Trainer:
     """Trainer that writes to a run folder of its own, ``OUT/NAME/version_N`` with N not yet used.
@@ -68,6 +68,7 @@ def make_trainer(
         gradient_clip_val=recipe.clip_norm or None,
         limit_train_batches=batches,
         limit_val_batches=batches,
+        check_val_every_n_epoch=recipe.test_every,
         logger=[csv, tensorboard],
         plugins=[AtomicCheckpoints()],
         callbacks=callbacks,

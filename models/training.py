@@ -1,9 +1,11 @@
-"""A classifier as Lightning trains it."""
+"""Networks as Lightning trains them: what all tasks share, and classification."""
 
 from __future__ import annotations
 
 import inspect
 import math
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from lightning import LightningModule
@@ -17,6 +19,7 @@ from models.finetune import parameter_groups
 from models.networks import build_network
 from models.norms import NORMS
 from models.recipe import Recipe
+from models.rivals import add_rival
 from models.schedules import OPTIMIZERS, learning_rate_factor
 from snl_graph import insert_block, nonlocal_block
 from snl_graph.names import lookup
@@ -33,6 +36,10 @@ def network_of(recipe: Recipe) -> nn.Module:
         recipe.network, in_channels=spec.in_channels, num_classes=spec.num_classes
     )
     NORMS[recipe.norm](network)
+    frames = (spec.sampling.frames,) if isinstance(spec, ClipSpec) else ()
+    example = torch.zeros(2, spec.in_channels, *frames, *spec.size)
+    if recipe.rival is not None:
+        add_rival(network, recipe.rival, example)
     if recipe.block is None:
         return network
     known = dict.fromkeys(inspect.signature(nonlocal_block).parameters)
@@ -41,8 +48,6 @@ def network_of(recipe: Recipe) -> nn.Module:
     options = dict(recipe.block_options)
     if recipe.norm != "batch":  # the block's own default
         options.setdefault("norm", recipe.norm)
-    frames = (spec.sampling.frames,) if isinstance(spec, ClipSpec) else ()
-    example = torch.zeros(2, spec.in_channels, *frames, *spec.size)
     for position in recipe.after:
         insert_block(
             network,
@@ -55,18 +60,15 @@ def network_of(recipe: Recipe) -> nn.Module:
     return network
 
 
-class Classifier(LightningModule):
-    """Network, cross-entropy, accuracies, optimiser and schedule of a recipe.
+class Learner(LightningModule, ABC):
+    """Network, optimiser and schedule of a recipe; a task says what is learned and measured.
 
-    Logs ``train_loss`` and ``learning_rate`` at each logging step, and ``test_loss``,
-    ``test_top1`` and, with more than five classes, ``test_top5`` (fractions of 1) each epoch.
+    Logs ``train_loss`` and ``learning_rate`` at each logging step, and what the task measures each
+    epoch.
 
     Args:
         recipe: The recipe; kept as a hyper-parameter, so that a checkpoint tells its network.
         network: Network to train in place of the recipe's own.
-
-    Shapes:
-        (B, C, H, W), or clips (B, C, T, H, W), → (B, classes).
     """
 
     def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
@@ -74,25 +76,29 @@ class Classifier(LightningModule):
         self.save_hyperparameters({"recipe": recipe.to_dict()})
         self.recipe = recipe
         self.network = network_of(recipe) if network is None else network
-        classes = recipe.spec.num_classes
-        top = (1, 5) if classes > 5 else (1,)
-        self.accuracy = MetricCollection(
-            {f"test_top{k}": MulticlassAccuracy(classes, top_k=k, average="micro") for k in top}
-        )
-        self.loss = MeanMetric()
+
+    def prepare(self) -> None:
+        """Get what training needs beside the network and the data; measuring does not need it.
+
+        Raises:
+            CheckpointError: If it is missing or does not fit.
+        """
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores of the images."""
+        """Class scores of the images or clips."""
         scores: Tensor = self.network(images)
         return scores
 
-    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:
-        """Cross-entropy of one batch."""
-        images, classes = batch
-        loss = nn.functional.cross_entropy(self(images), classes)
+    @abstractmethod
+    def loss_of(self, batch: Any) -> Tensor:
+        """Mean loss of the items of a training batch, which are (input, label, ...)."""
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        """Loss of one batch."""
+        loss = self.loss_of(batch)
         self.log("train_loss", loss, prog_bar=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        return loss * self._weight(len(classes))
+        return loss * self._weight(len(batch[1]))
 
     def _weight(self, count: int) -> float:
         """What makes the mean over processes the mean over images, where their parts differ."""
@@ -103,29 +109,7 @@ class Classifier(LightningModule):
         torch.distributed.all_reduce(total)
         return count * world / int(total)
 
-    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
-        """Accuracies and loss of one batch of the test part."""
-        images, classes = batch
-        # Scores of an image; of a video, logarithms of the mean probabilities of its clips.
-        scores = self._video_scores(images) if images.dim() == 6 else self(images)
-        self.accuracy.update(scores, classes)
-        self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
-
-    def _video_scores(self, clips: Tensor) -> Tensor:
-        """Logarithms, which do not underflow: (B, V, C, T, H, W) → (B, classes)."""
-        batch, num_clips = clips.shape[:2]
-        chances: Tensor = self(clips.flatten(0, 1)).log_softmax(-1)
-        return chances.unflatten(0, (batch, num_clips)).logsumexp(1) - math.log(num_clips)
-
-    def on_validation_epoch_end(self) -> None:
-        """Log what the epoch gave, over all devices."""
-        # Already summed over the devices; said once more for Lightning.
-        self.log_dict(self.accuracy.compute(), prog_bar=True, sync_dist=True)
-        self.log("test_loss", self.loss.compute(), sync_dist=True)
-        self.accuracy.reset()
-        self.loss.reset()
-
-    def test_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+    def test_step(self, batch: Any, index: int) -> None:
         """As in validation: both see the test part."""
         self.validation_step(batch, index)
 
@@ -149,3 +133,54 @@ class Classifier(LightningModule):
             ),
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class Classifier(Learner):
+    """Cross-entropy and accuracies.
+
+    Measures ``test_loss``, ``test_top1`` and, with more than five classes, ``test_top5`` (fractions
+    of 1).
+
+    Args:
+        recipe: The recipe.
+        network: Network to train in place of the recipe's own.
+
+    Shapes:
+        (B, C, H, W), or clips (B, C, T, H, W), → (B, classes).
+    """
+
+    def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
+        super().__init__(recipe, network)
+        classes = recipe.spec.num_classes
+        top = (1, 5) if classes > 5 else (1,)
+        self.accuracy = MetricCollection(
+            {f"test_top{k}": MulticlassAccuracy(classes, top_k=k, average="micro") for k in top}
+        )
+        self.loss = MeanMetric()
+
+    def loss_of(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """Cross-entropy."""
+        images, classes = batch
+        return nn.functional.cross_entropy(self(images), classes)
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:
+        """Accuracies and loss of one batch of the test part."""
+        images, classes = batch
+        # Scores of an image; of a video, logarithms of the mean probabilities of its clips.
+        scores = self._video_scores(images) if images.dim() == 6 else self(images)
+        self.accuracy.update(scores, classes)
+        self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
+
+    def _video_scores(self, clips: Tensor) -> Tensor:
+        """Logarithms, which do not underflow: (B, V, C, T, H, W) → (B, classes)."""
+        batch, num_clips = clips.shape[:2]
+        chances: Tensor = self(clips.flatten(0, 1)).log_softmax(-1)
+        return chances.unflatten(0, (batch, num_clips)).logsumexp(1) - math.log(num_clips)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log what the epoch gave, over all devices."""
+        # Already summed over the devices; said once more for Lightning.
+        self.log_dict(self.accuracy.compute(), prog_bar=True, sync_dist=True)
+        self.log("test_loss", self.loss.compute(), sync_dist=True)
+        self.accuracy.reset()
+        self.loss.reset()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from models.data.files import DataFileError
+from models.data.flow import FLOW_SCALE, MirrorWithFlow
 from models.data.module import ImageDataModule
 from models.data.sampling import ClipSampling
 from models.data.source import DATASETS, ClipSpec, Transform
@@ -74,9 +75,11 @@ class ClipDataModule(ImageDataModule):
         split: Official split; None for the first.
         sampling: Which frames make a clip; None for the data set's, 16 in a row or 4 evenly spaced.
         test_clips: Clips of each test video.
+        test_items: At most so many items of the test part; None for all.
+        with_flow: Whether training clips have optical flow in two more channels.
 
     Raises:
-        ValueError: If there is no such data set or split.
+        ValueError: If there is no such data set or split, or no flow is known for it.
         DataFileError: From ``setup``, if a file is missing or corrupt; from a loader, if one is
             truncated or too short.
     """
@@ -93,27 +96,41 @@ class ClipDataModule(ImageDataModule):
         split: int | None = None,
         sampling: ClipSampling | None = None,
         test_clips: int = 1,
+        test_items: int | None = None,
+        with_flow: bool = False,
     ) -> None:
         super().__init__(
-            name, root, batch_size=batch_size, flip=flip, download=download, size=size, split=split
+            name,
+            root,
+            batch_size=batch_size,
+            flip=flip,
+            download=download,
+            size=size,
+            split=split,
+            test_items=test_items,
         )
         spec = lookup(DATASETS, name, "data set")
         if not isinstance(spec, ClipSpec):
             raise ValueError(f'"{name}" is a data set of images; ImageDataModule reads it.')
+        if with_flow:
+            self.spec = cast(ClipSpec, self.spec).with_flow()
         self.sampling = spec.sampling if sampling is None else sampling
         self.test_clips = test_clips
 
     def transform(self, train: bool) -> Transform:
         """From a video to the float32 clip, or clips, that the network sees."""
         clips = None if train else self.test_clips
-        framing = self.spec.framing
+        framing, flow_at = self.spec.framing, cast(ClipSpec, self.spec).flow_at
+        mean, std = list(self.spec.mean), list(self.spec.std)
+        if train and flow_at == self.spec.in_channels:  # after the channels that tests have too
+            mean, std = ([*own, *flow] for own, flow in zip((mean, std), FLOW_SCALE, strict=True))
         steps: list[Any] = [TakeClips(self.sampling, clips)]
         steps += framing.train(self.spec.size) if train else framing.test(self.spec.size)
         if train and self.flip:
-            steps.append(v2.RandomHorizontalFlip())
+            steps.append(v2.RandomHorizontalFlip() if flow_at is None else MirrorWithFlow(flow_at))
         steps += [
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(list(self.spec.mean), list(self.spec.std)),
+            v2.Normalize(mean, std),
             v2.ToPureTensor(),
             ChannelsFirst(self.sampling.frames, clips),
         ]

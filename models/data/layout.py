@@ -74,6 +74,19 @@ class Layout(ABC):
             DataFileError: At the first thing that is wrong.
         """
 
+    def read_with_flow(
+        self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool
+    ) -> Dataset[Any]:
+        """As :meth:`read`, but in training with optical flow in two more channels.
+
+        Raises:
+            ValueError: If no flow is known for these data.
+        """
+        raise ValueError(
+            f"no optical flow is known for {self.title}, which a teacher of flow needs; "
+            f"ucf101 and ucf101_holdout have some."
+        )
+
     @abstractmethod
     def make(self, root: Path, plan: Plan, painter: Painter) -> dict[str, Any]:
         """Write a tiny one, and return what its marker is to say: its ``counts``, at least."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision.transforms import v2
 
 from models.data.source import DATASETS, Transform
@@ -28,6 +28,7 @@ class ImageDataModule(LightningDataModule):
         download: Whether to fetch what is missing from the data set's own site.
         size: Height and width in pixels; None for the data set's.
         split: Official split; None for the first.
+        test_items: At most so many items of the test part; None for all.
 
     Raises:
         ValueError: If there is no such data set or split.
@@ -45,6 +46,7 @@ class ImageDataModule(LightningDataModule):
         download: bool = False,
         size: tuple[int, int] | None = None,
         split: int | None = None,
+        test_items: int | None = None,
     ) -> None:
         super().__init__()
         self.spec = lookup(DATASETS, name, "data set")
@@ -57,6 +59,7 @@ class ImageDataModule(LightningDataModule):
         self.crop_padding = crop_padding
         self.flip = flip
         self.download = download
+        self.test_items = test_items
         self.train_part: Dataset[Any]
         self.test_part: Dataset[Any]
 
@@ -86,6 +89,12 @@ class ImageDataModule(LightningDataModule):
         """Open both parts, after checking their files."""
         self.train_part = self.spec.read(self.root, True, self.transform(True), False)
         self.test_part = self.spec.read(self.root, False, self.transform(False), False)
+        if self.test_items is not None:
+            self.test_part = self.few_of(self.test_part, self.test_items)
+
+    def few_of(self, part: Dataset[Any], count: int) -> Dataset[Any]:
+        """So many items of the test part, on which everything can still be measured."""
+        return Subset(part, range(min(count, len(part))))  # type: ignore[arg-type]
 
     def _loader(self, part: Dataset[Any], **options: Any) -> DataLoader[Any]:
         workers = min(self.spec.workers, os.cpu_count() or 1)

@@ -14,6 +14,7 @@ from models.data.cifar import Cifar10, Cifar100
 from models.data.cub import Cub
 from models.data.fashion_mnist import FashionMnist
 from models.data.files import DataFileError
+from models.data.flow import FLOW_SCALE
 from models.data.folder import OwnFolder
 from models.data.framing import AsItIs, Framing, ResizedCrop, ShortSide, Whole
 from models.data.imagenet import ImageNet
@@ -21,7 +22,7 @@ from models.data.layout import Layout
 from models.data.mars import Mars
 from models.data.sampling import ClipSampling, Dense, Uniform
 from models.data.two_cameras import IlidsVid, Prid2011
-from models.data.ucf101 import Ucf101
+from models.data.ucf101 import Ucf101, Ucf101Flow
 
 __all__ = ["DATASETS", "ClipSpec", "DataFileError", "DatasetSpec", "TrackletSpec"]
 
@@ -79,9 +80,22 @@ class ClipSpec(DatasetSpec):
 
     Attributes:
         sampling: Which frames make a clip, unless a recipe says otherwise.
+        flow_at: Channel of the horizontal flow in a training clip, the vertical follows; None where
+            there is no flow. Mirroring turns it around.
     """
 
     sampling: ClipSampling = field(default_factory=lambda: Dense(16, repeat_short=True))
+    flow_at: int | None = None
+
+    def with_flow(self) -> ClipSpec:
+        """The same with optical flow in two more channels of its training clips.
+
+        Raises:
+            ValueError: If no flow is known for these data.
+        """
+        if self.layout is None or self.flow_at is not None:
+            raise ValueError("flow can be added to videos that lie on disk, once.")
+        return replace(self, read=self.layout.read_with_flow, flow_at=self.in_channels)
 
 
 @dataclass(frozen=True)
@@ -114,9 +128,14 @@ def _images(
     return DatasetSpec(layout.read, channels, num_classes, size, *scale, workers, framing, layout)
 
 
-def _clips(layout: Layout, num_classes: int) -> ClipSpec:
+def _clips(layout: Layout, num_classes: int, scale: tuple[Numbers, Numbers] = KINETICS) -> ClipSpec:
     framing = ResizedCrop(smallest=0.25)
-    return ClipSpec(layout.read, 3, num_classes, (112, 112), *KINETICS, 4, framing, layout)
+    channels = len(scale[0])
+    return ClipSpec(layout.read, channels, num_classes, (112, 112), *scale, 4, framing, layout)
+
+
+def _flow(layout: Layout, num_classes: int) -> ClipSpec:
+    return replace(_clips(layout, num_classes, FLOW_SCALE), flow_at=0)
 
 
 def _tracklets(layout: Layout, persons: int) -> TrackletSpec:
@@ -146,6 +165,8 @@ DATASETS: dict[str, DatasetSpec] = {
     "folder": _images(OwnFolder(), 0, (224, 224), framing=ResizedCrop(smallest=0.25)),
     "ucf101": _clips(Ucf101(), 101),
     "ucf101_holdout": _clips(Ucf101(holdout=True), 101),
+    "ucf101_flow": _flow(Ucf101Flow(), 101),
+    "ucf101_flow_holdout": _flow(Ucf101Flow(holdout=True), 101),
     "clip_folder": _clips(OwnFolder(clips=True), 0),
     "mars": _tracklets(Mars(), 625),
     "ilids_vid": _tracklets(IlidsVid(), 150),

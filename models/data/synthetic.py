@@ -92,10 +92,10 @@ class Painter:
         """Write a picture, in the format of its suffix."""
         save_pixels(path, self.picture(label))
 
-    def save_frames(self, paths: list[Path], label: int) -> None:
-        """Write a clip, one picture a frame."""
+    def save_frames(self, paths: list[Path], label: int, mode: str = "RGB") -> None:
+        """Write a clip, one picture a frame, of three channels or (mode "L") of one."""
         for path, pixels in zip(paths, self.clip(label, len(paths)), strict=True):
-            save_pixels(path, pixels)
+            save_pixels(path, pixels, mode)
 
     def save_video(self, path: Path, label: int) -> None:
         """Write a clip into one file, MPEG-4 at 25 frames a second, as UCF-101's are."""
@@ -112,10 +112,10 @@ class Painter:
             container.mux(stream.encode())
 
 
-def save_pixels(path: Path, pixels: Pixels) -> None:
-    """Write one picture, (H, W, 3), in the format of its suffix."""
+def save_pixels(path: Path, pixels: Pixels, mode: str = "RGB") -> None:
+    """Write one picture, (H, W, 3), in the format of its suffix and the mode of Pillow."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    Image.fromarray(pixels).convert(mode).save(path)
 
 
 def write_marker(root: Path, title: str, counts: Mapping[str, int], **more: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from models.data.clip_module import ClipDataModule
 from models.data.identities import IdentitySampler
@@ -37,6 +37,7 @@ class TrackletDataModule(ClipDataModule):
         split: Official split, from 1; None for the first.
         sampling: Which frames make a clip; None for the data set's.
         test_clips: Clips of each test tracklet.
+        test_items: At most so many queries and answers; None for all.
         seed: Of the order of persons and tracklets.
         rank: Of this process.
         num_replicas: Processes that share each pass.
@@ -59,6 +60,7 @@ class TrackletDataModule(ClipDataModule):
         split: int | None = None,
         sampling: ClipSampling | None = None,
         test_clips: int = 1,
+        test_items: int | None = None,
         seed: int = 0,
         rank: int = 0,
         num_replicas: int = 1,
@@ -73,6 +75,7 @@ class TrackletDataModule(ClipDataModule):
             split=split,
             sampling=sampling,
             test_clips=test_clips,
+            test_items=test_items,
         )
         if not isinstance(lookup(DATASETS, name, "data set"), TrackletSpec):
             raise ValueError(f'"{name}" holds no tracklets; ClipDataModule reads videos.')
@@ -86,6 +89,10 @@ class TrackletDataModule(ClipDataModule):
         self.seed = seed
         self.rank = rank
         self.num_replicas = num_replicas
+
+    def few_of(self, part: Dataset[Any], count: int) -> Tracklets:
+        """Some queries with an answer each."""
+        return cast(Tracklets, part).few(count)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Training part, P persons × K tracklets a batch."""

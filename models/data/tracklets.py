@@ -70,6 +70,37 @@ class Tracklets(Dataset[tuple[Any, int, int, bool]]):
         query = index < self.num_queries
         return self.transform(video), self.labels[index], tracklet.camera, query
 
+    def few(self, count: int) -> Tracklets:
+        """So many, half of them queries, spread over all, and for each a right answer.
+
+        Raises:
+            ValueError: If no query has an answer, or there is no room for a query and its answer.
+        """
+        if count < 2:
+            raise ValueError(f"a query and its answer are two items; got room for {count}.")
+        pairs: dict[int, int] = {}
+        wanted = min(count // 2, self.num_queries)
+        for place in range(wanted):
+            query = place * self.num_queries // wanted
+            answers = (i for i in range(self.num_queries, len(self)) if self._answers(i, query))
+            if (answer := next(answers, None)) is not None:
+                pairs[query] = answer
+        if not pairs:
+            raise ValueError(
+                f"none of {wanted} queries has its person in the gallery before another camera."
+            )
+        chosen = [*pairs, *dict.fromkeys(pairs.values())]
+        return Tracklets(
+            [self.tracklets[i] for i in chosen],
+            [self.labels[i] for i in chosen],
+            len(pairs),
+            self.transform,
+        )
+
+    def _answers(self, index: int, query: int) -> bool:
+        cameras = self.tracklets[index].camera, self.tracklets[query].camera
+        return self.labels[index] == self.labels[query] and cameras[0] != cameras[1]
+
 
 class TrackletLayout(Layout):
     """A re-identification data set.

@@ -10,11 +10,12 @@ from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
+from models.data.flow import FlowFiles, WithFlow
 from models.data.layout import Layout, Survey, locate, refuse_download
 from models.data.pictures import Sample
 from models.data.problems import Problem, Tell, lines_of, missing, stop
 from models.data.synthetic import Painter, Plan
-from models.data.videos import Videos
+from models.data.videos import Videos, open_video
 
 SPLITS = {1: (9_537, 3_783), 2: (9_586, 3_734), 3: (9_624, 3_696)}
 """Clips of the official training and test lists."""
@@ -110,6 +111,10 @@ class Ucf101(Layout):
         folder = self._folder(root)
         if not folder.is_dir():
             tell(missing(folder, self.title))
+        return self.survey_of_lists(root, tell)
+
+    def survey_of_lists(self, root: Path, tell: Tell) -> Survey:
+        """Counts and clips of all three splits, by their lists."""
         parts = {
             f"{part}{split}": self.listed(root, f"{part}list{split:02d}", tell)
             for split in SPLITS
@@ -133,6 +138,18 @@ class Ucf101(Layout):
         if download:
             refuse_download(self.title, "https://www.crcv.ucf.edu/data/UCF101.php")
         return Videos(self.part(root, train, stop), transform)
+
+    def read_with_flow(
+        self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool
+    ) -> Dataset[Any]:
+        if not train:
+            return self.read(root, train, transform, download)
+        samples = self.part(root, train, stop)
+
+        def both(path: str) -> WithFlow:
+            return WithFlow(open_video(path), flow_of(root, path))
+
+        return Videos(samples, transform, both)
 
     def make(self, root: Path, plan: Plan, painter: Painter) -> dict[str, Any]:
         actions = [f"SyntheticAction{label + 1}" for label in range(plan.classes)]
@@ -161,6 +178,85 @@ class Ucf101(Layout):
         for split in SPLITS:
             counts |= {f"train{split}": 2 * each, f"test{split}": each}
         return {"counts": counts}
+
+
+@dataclass(frozen=True)
+class Ucf101Flow(Ucf101):
+    """``ROOT/tvl1_flow/{u,v}/<clip>/frame000001.jpg``, beside the lists of UCF-101.
+
+    Also found in ``ROOT/ucf101_tvl1_flow/tvl1_flow``. It is the TV-L1 flow that Feichtenhofer,
+    Pinz and Zisserman publish with *Convolutional Two-Stream Network Fusion* (2016); a folder of
+    one's own must have that form. The videos themselves are not needed here.
+    """
+
+    def folders(self, root: Path) -> list[Path]:
+        return [flow_folder(root) / side for side in FLOW_SIDES]
+
+    def survey(self, root: Path, tell: Tell) -> Survey:
+        for folder in self.folders(root):
+            if not folder.is_dir():
+                tell(missing(folder, f"the optical flow of {self.title}"))
+        survey = self.survey_of_lists(root, tell)
+        listed: dict[str, list[str]] = {}
+        for part, paths in survey.listed.items():
+            pairs = [flow_paths(root, path) for path in paths]
+            for place, side in enumerate(FLOW_SIDES):
+                listed[f"{part} {side}"] = [str(pair[place]) for pair in pairs]
+        return Survey(survey.counts, listed)
+
+    def read(
+        self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool
+    ) -> Dataset[Any]:
+        """Clips of flow; ``transform`` is given a :class:`~models.data.flow.FlowFiles`."""
+        if download:
+            refuse_download(f"{self.title}'s optical flow", FLOW_SOURCE)
+        return Videos(self.part(root, train, stop), transform, lambda path: flow_of(root, path))
+
+    def make(self, root: Path, plan: Plan, painter: Painter) -> dict[str, Any]:
+        content = super().make(root, plan, painter)
+        for video in sorted((root / "UCF-101").rglob("*.avi")):
+            label = int(video.parent.name.removeprefix("SyntheticAction")) - 1
+            for folder in flow_paths(root, str(video)):
+                names = [f"frame{number:06d}.jpg" for number in range(1, max(2, plan.frames))]
+                painter.save_frames([folder / name for name in names], label, mode="L")
+        return content
+
+
+FLOW_SIDES = ("u", "v")
+"""Folders of horizontal and vertical flow."""
+
+FLOW_SOURCE = "https://github.com/feichtenhofer/twostreamfusion"
+
+
+def flow_folder(root: Path) -> Path:
+    """Folder of the two folders of flow."""
+    found = locate(locate(root, "ucf101_tvl1_flow"), "tvl1_flow")
+    return found if found != root else root / "tvl1_flow"
+
+
+def flow_paths(root: Path, clip: str) -> tuple[Path, Path]:
+    """Folders of a clip's horizontal and vertical flow.
+
+    Args:
+        root: Of the data set.
+        clip: The video, or folder of frames. Clips named ``v_HandStandPushups`` are in the class
+            HandstandPushups, and their flow is published under the name of the class.
+    """
+    name = Path(clip).stem
+    first, second = (flow_folder(root) / side for side in FLOW_SIDES)
+    by_class = re.sub(r"^v_[^_]+", f"v_{Path(clip).parent.name}", name)
+    if not (first / name).is_dir() and (first / by_class).is_dir():
+        name = by_class
+    return first / name, second / name
+
+
+def flow_of(root: Path, clip: str) -> FlowFiles:
+    """Optical flow of a clip.
+
+    Raises:
+        DataFileError: If there is none.
+    """
+    return FlowFiles(*flow_paths(root, clip))
 
 
 def group_of(path: str) -> int:

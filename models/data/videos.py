@@ -202,15 +202,22 @@ class Videos(Dataset[tuple[Any, int]]):
     Args:
         samples: Files or folders of frames, and classes.
         transform: Of a :class:`Video`: chooses frames of it and makes a tensor of them.
+        opened: From a sample's path to what it shows.
     """
 
-    def __init__(self, samples: Sequence[Sample], transform: Callable[[Video], Any]) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        transform: Callable[[Video], Any],
+        opened: Callable[[str], Video] = open_video,
+    ) -> None:
         self.samples = samples
         self.transform = transform
+        self.opened = opened
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         sample = self.samples[index]
-        return self.transform(open_video(sample.path)), sample.label
+        return self.transform(self.opened(sample.path)), sample.label

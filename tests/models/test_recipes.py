@@ -28,20 +28,8 @@ def test_every_recipe_builds_its_network_with_its_blocks(name):
     assert Recipe.from_dict(recipe.to_dict()) == recipe
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("paper_")])
-def test_the_papers_rows_have_the_papers_schedule(name):
-    recipe = load(name)
-    rates = {
-        epoch: recipe.learning_rate * learning_rate_factor(epoch, recipe)
-        for epoch in (10, 149, 150, 249, 250, 299)
-    }
-    assert rates == pytest.approx({10: 0.1, 149: 0.1, 150: 0.01, 249: 0.01, 250: 1e-3, 299: 1e-3})
-    assert (recipe.epochs, recipe.momentum, recipe.weight_decay) == (300, 0.9, 1e-4)
-    assert recipe.optimizer == "sgd"
-
-
 def test_the_papers_network_has_its_block_after_the_second_residual_block_of_stage_1():
-    network = network_of(load("paper_cifar100_preresnet"))
+    network = network_of(load("table2_half_snl"))
     shapes = {}
     network.get_submodule("layer1.1").register_forward_hook(
         lambda module, args, output: shapes.update(out=output.shape)
@@ -73,7 +61,7 @@ def test_options_override_the_recipe():
         (["digits", "--network", "resnet51"], r'unknown network "resnet51".*"preresnet83"'),
         (["digits", "--dataset", "mnist"], r'unknown data set "mnist".*"cifar100"'),
         (["digits", "--block", "xnl"], r'"xnl".*"snl"'),
-        (["digits", "--optimizer", "adam"], r'unknown optimizer "adam".*"adamw"'),
+        (["digits", "--optimizer", "adan"], r'unknown optimizer "adan".*"adamw"'),
         (["digits", "--schedule", "step"], r'unknown schedule "step".*"cosine"'),
         (["digits", "--after", "[layer9]"], "layer9"),
         (["digits", "--epochs", "0"], "epochs must be at least 1; got 0"),
@@ -84,6 +72,19 @@ def test_options_override_the_recipe():
         (["digits", "--block_options", "{reducton: 2}"], "reducton"),
         (["absent.yaml"], r"no recipe at absent\.yaml"),
         (["digits", "--resume", "absent.ckpt"], r"no checkpoint at absent\.ckpt"),
+        (["digits", "--task", "clasification"], r'unknown task "clasification".*"distillation"'),
+        (["digits", "--task_options", "{margin: 1}"], 'no options; got "margin"'),
+        (["digits", "--task", "reidentification"], '"digits" is of no use for the task "reident'),
+        (["digits", "--rival", "sse"], r'unknown rival "sse".*"cgd"'),
+        (["digits", "--frames", "8"], '"digits" has no clips'),
+        (["digits", "--test_every", "2"], "must divide epochs = 15"),
+        (["table9_mars", "--stride", "2"], "none with a stride"),
+        (["digits", "--dataset", "mars"], '"mars" is of no use for the task "classif'),
+        (["table9_mars", "--task_options", "{marign: 1}"], 'Did you mean "margin"'),
+        (["table9_mars", "--task_options.margin", "-1"], "margin of triplets must be at least 0"),
+        (["table9_mars", "--batch_size", "30"], "tracklets=4 and batch_size=30"),
+        (["table8_mars", "--dataset", "imagenet"], '"imagenet" is of no use for the task "dist'),
+        (["table8_mars", "--task_options.weight", "-2"], "at least 0; got -2"),
         (["digits", "--devices", "two"], '"auto", a number or a list'),
     ],
 )

@@ -18,6 +18,7 @@ from models import train
 from models.checkpoints import progress_of, read_checkpoint
 from models.data import ImageDataModule
 from models.loading import PassSampler, resumable
+from models.training import Classifier
 
 # ruff: noqa: NPY002  (the global generator is what is tested)
 
@@ -39,13 +40,13 @@ class Dropping(torch.nn.Module):
 
 @pytest.fixture(autouse=True)
 def a_network_that_draws_random_numbers(monkeypatch):
-    plain = train.Classifier.__init__
+    plain = Classifier.__init__
 
     def with_dropout(self, recipe, network=None):
         plain(self, recipe, network)
         self.network.layer3.append(Dropping())
 
-    monkeypatch.setattr(train.Classifier, "__init__", with_dropout)
+    monkeypatch.setattr(Classifier, "__init__", with_dropout)
 
 
 def run(folder, *args):
@@ -59,14 +60,14 @@ class Stopped(Exception):
 
 def stop_after(step, monkeypatch):
     """End the next run after the checkpoint of that step, as if the machine had gone down."""
-    ended = train.Classifier.training_step
+    ended = Classifier.training_step
 
     def training_step(self, batch, index):
         if self.global_step == step:
             raise Stopped
         return ended(self, batch, index)
 
-    monkeypatch.setattr(train.Classifier, "training_step", training_step)
+    monkeypatch.setattr(Classifier, "training_step", training_step)
     return ended
 
 
@@ -102,7 +103,7 @@ def test_a_run_resumed_after_any_step_ends_as_one_that_was_not(
     original = stop_after(step, monkeypatch)
     with pytest.raises(Stopped):
         run(tmp_path, "--checkpoint_every", "1")
-    monkeypatch.setattr(train.Classifier, "training_step", original)
+    monkeypatch.setattr(Classifier, "training_step", original)
     last = tmp_path / "digits/version_0/checkpoints/last.ckpt"
     assert progress_of(read_checkpoint(last)) == (step // STEPS, step)
     assert_same_end(run(tmp_path, "--resume", str(last)), expected)
@@ -111,15 +112,16 @@ def test_a_run_resumed_after_any_step_ends_as_one_that_was_not(
 KILLED = """
 import os, signal
 from models import train
+from models.training import Classifier
 
-step = train.Classifier.training_step
+step = Classifier.training_step
 
 def dying(self, batch, index):
     if self.global_step == 7:  # of ten; five make an epoch
         os.kill(os.getpid(), signal.SIGKILL)
     return step(self, batch, index)
 
-train.Classifier.training_step = dying
+Classifier.training_step = dying
 train.main(ARGS)
 """
 
@@ -154,7 +156,7 @@ def test_accumulated_gradients_are_in_no_checkpoint(tmp_path, monkeypatch):
     original = stop_after(4, monkeypatch)
     with pytest.raises(Stopped):
         run(tmp_path, *options)
-    monkeypatch.setattr(train.Classifier, "training_step", original)
+    monkeypatch.setattr(Classifier, "training_step", original)
     last = tmp_path / "digits/version_0/checkpoints/last.ckpt"
     found = run(tmp_path, *options, "--resume", str(last))
     assert found["global_step"] == 6

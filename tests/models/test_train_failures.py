@@ -15,6 +15,7 @@ from PIL import Image
 from models import train
 from models.checkpoints import CheckpointError, progress_of, read_checkpoint
 from models.saving import AtomicCheckpoints, write_atomically
+from models.training import Classifier
 
 QUICK = ["--batch_size=256", "--epochs=2", "--accelerator=cpu", "--devices=1"]
 
@@ -39,13 +40,13 @@ def assert_is_good(path, epochs, steps):
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, capsys, monkeypatch):
-    step = train.Classifier.training_step
+    step = Classifier.training_step
 
     def training_step(self, batch, index):
         loss = step(self, batch, index)
         return loss * float("nan") if self.global_step == 7 else loss
 
-    monkeypatch.setattr(train.Classifier, "training_step", training_step)
+    monkeypatch.setattr(Classifier, "training_step", training_step)
     message = end_of(capsys, tmp_path, "digits", "--checkpoint_every=3")
     last = tmp_path / "digits/version_0/checkpoints/last.ckpt"
     assert re.search(r"the training loss became nan in epoch 2, after step 7", message)
@@ -55,14 +56,14 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, capsys, monkeypatch):
 
 
 def test_weights_that_are_not_finite_replace_no_checkpoint(tmp_path, capsys, monkeypatch):
-    step = train.Classifier.training_step
+    step = Classifier.training_step
 
     def training_step(self, batch, index):
         if self.global_step == 4:  # a finite loss with a gradient that is not
             self.network.fc.bias.register_hook(lambda gradient: gradient * float("inf"))
         return step(self, batch, index)
 
-    monkeypatch.setattr(train.Classifier, "training_step", training_step)
+    monkeypatch.setattr(Classifier, "training_step", training_step)
     message = end_of(capsys, tmp_path, "digits", "--checkpoint_every=2")
     assert "network.fc.bias is no longer finite after step 5" in message
     assert_is_good(tmp_path / "digits/version_0/checkpoints/last.ckpt", 0, 4)
@@ -88,14 +89,14 @@ def fill_the_disk(monkeypatch):
 
 
 def test_a_full_disk_ends_the_run_with_its_last_checkpoint(tmp_path, capsys, monkeypatch):
-    step = train.Classifier.training_step
+    step = Classifier.training_step
 
     def training_step(self, batch, index):
         if self.global_step == 7:
             fill_the_disk(monkeypatch)
         return step(self, batch, index)
 
-    monkeypatch.setattr(train.Classifier, "training_step", training_step)
+    monkeypatch.setattr(Classifier, "training_step", training_step)
     message = end_of(capsys, tmp_path, "digits", "--checkpoint_every=3")
     assert re.search(r"no checkpoint could be written to .*last\.ckpt.*No space left", message)
     assert "after 1 epochs and 6 steps in all" in message
