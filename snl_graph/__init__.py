@@ -13,6 +13,7 @@ from snl_graph.blocks import NonlocalBlock, nonlocal_block
 from snl_graph.checks import value_checks
 from snl_graph.conv import SNLConv
 from snl_graph.insert import insert_block, inserted_blocks, remove_blocks
+from snl_graph.interchange import convert_block, foreign_blocks, load_blocks, save_blocks
 from snl_graph.nets import SNLNet
 from snl_graph.spectral import (
     check_laplacian,
@@ -33,13 +34,17 @@ __all__ = [
     "__version__",
     "affinity",
     "check_laplacian",
+    "convert_block",
     "filter_response",
+    "foreign_blocks",
     "gft",
     "igft",
     "insert_block",
     "inserted_blocks",
+    "load_blocks",
     "nonlocal_block",
     "remove_blocks",
+    "save_blocks",
     "spectral_density",
     "spectrum",
     "to_feature_map",

@@ -168,10 +168,33 @@ def remove_blocks(model: ModelT) -> ModelT:
         The same ``model``, also if it has no blocks.
     """
     for _, module, path, holder in list(_places(model)):
-        host, _, name = path.rpartition(".")
-        holder.handle.remove()
-        delattr(module.get_submodule(host), name)
+        _remove_place(module, path, holder)
     return model
+
+
+def remove_block(model: ModelT, block: nn.Module) -> ModelT:
+    """Take one inserted block out of ``model``, in place; the others stay.
+
+    Returns:
+        The same ``model``.
+
+    Raises:
+        ValueError: If the block is none of those that were inserted.
+    """
+    for _, module, path, holder in list(_places(model)):
+        for number, other in enumerate(holder):
+            if other is block:
+                del holder[number], holder.levels[number]
+                if not len(holder):
+                    _remove_place(module, path, holder)
+                return model
+    raise ValueError(f"this {type(block).__name__} is no block that was inserted into the model.")
+
+
+def _remove_place(module: nn.Module, path: str, holder: Inserted) -> None:
+    host, _, name = path.rpartition(".")
+    holder.handle.remove()
+    delattr(module.get_submodule(host), name)
 
 
 def _depth(name: str) -> int:
@@ -180,6 +203,7 @@ def _depth(name: str) -> int:
 
 def _places(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Inserted]]:
     """Name, module, path and blocks of every place with a hook of ours."""
+    _require_module(model)
     for name, module in model.named_modules():
         for hook in module._forward_hooks.values():
             if isinstance(hook, RunInserted):
@@ -190,18 +214,32 @@ def _holder_of(target: nn.Module) -> Inserted | None:
     return next((holder for name, _, _, holder in _places(target) if name == ""), None)
 
 
+def _require_module(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model must be a torch.nn.Module, got {type(model).__name__}. Build the network first."
+        )
+
+
 def _check_arguments(
     model: nn.Module, after: str, block: str | nn.Module, overrides: dict[str, Any]
 ) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}.")
+    _require_module(model)
     if not isinstance(after, str):
         raise TypeError(
             f"after must be the name of a submodule, got {type(after).__name__}. "
             "model.named_modules() lists the names."
         )
     if not isinstance(block, (str, nn.Module)):
-        raise TypeError(f"block must be a name or a module, got {type(block).__name__}.")
+        came = f"the class {block.__name__}" if isinstance(block, type) else type(block).__name__
+        raise TypeError(
+            f'block must be a name or a module, got {came}. Write block="snl", or '
+            'block=nonlocal_block("snl", channels).'
+        )
+    if "channels" in overrides:
+        raise ValueError(
+            f"channels={overrides['channels']!r} is found by running the example. Leave it out."
+        )
     for module, what in ((model, "model"), (block, "block")):
         if isinstance(module, nn.Module) and any(
             is_lazy(t) for t in chain(module.parameters(), module.buffers())

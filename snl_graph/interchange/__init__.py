@@ -4,6 +4,7 @@ from snl_graph.interchange.convert import Converted, convert_block, foreign_bloc
 from snl_graph.interchange.errors import InterchangeError
 from snl_graph.interchange.layouts import LAYOUTS, Layout
 from snl_graph.interchange.report import Carried, ConversionReport
+from snl_graph.interchange.saving import load_blocks, save_blocks
 
 __all__ = [
     "LAYOUTS",
@@ -14,4 +15,6 @@ __all__ = [
     "Layout",
     "convert_block",
     "foreign_blocks",
+    "load_blocks",
+    "save_blocks",
 ]

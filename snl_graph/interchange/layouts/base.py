@@ -76,6 +76,7 @@ class Reading:
             if weights.has(f"{name}.{part}"):
                 source = f"{name}.{part}"
                 self.carry(f"units.0.bn.{part}", weights.tensor(source), source)
+        self.assumed.append("eps=1e-05 of the norm, the default everywhere, is not in weights")
 
 
 class Layout(ABC):
