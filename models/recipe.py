@@ -171,7 +171,7 @@ class Recipe:
         if self.split is not None:
             spec = spec.split(self.split)
         if self.size is not None:
-            spec = replace(spec, size=self.size)
+            spec = spec.sized(self.size)
         for name in ("frames", "stride"):
             value = getattr(self, name)
             if value is None:

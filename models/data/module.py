@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ class ImageDataModule(LightningDataModule):
         if split is not None:
             self.spec = self.spec.split(split)
         if size is not None:
-            self.spec = replace(self.spec, size=size)
+            self.spec = self.spec.sized(size)
         self.root = Path(root)
         self.batch_size = batch_size
         self.crop_padding = crop_padding

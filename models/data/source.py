@@ -62,6 +62,15 @@ class DatasetSpec:
             return self
         return replace(self, num_classes=len(self.layout.classes(root)))
 
+    def sized(self, size: tuple[int, int]) -> DatasetSpec:
+        """The same in another size; pictures that all have one size are then resized as they are.
+
+        Args:
+            size: Height and width in pixels.
+        """
+        resizes = isinstance(self.framing, AsItIs) and size != self.size
+        return replace(self, size=size, framing=Whole() if resizes else self.framing)
+
     def split(self, number: int) -> DatasetSpec:
         """The same data set by another of its official splits.
 

@@ -144,6 +144,7 @@ class Ucf101(Layout):
     ) -> Dataset[Any]:
         if not train:
             return self.read(root, train, transform, download)
+        require_flow(root, self.title)
         samples = self.part(root, train, stop)
 
         def both(path: str) -> WithFlow:
@@ -193,9 +194,7 @@ class Ucf101Flow(Ucf101):
         return [flow_folder(root) / side for side in FLOW_SIDES]
 
     def survey(self, root: Path, tell: Tell) -> Survey:
-        for folder in self.folders(root):
-            if not folder.is_dir():
-                tell(missing(folder, f"the optical flow of {self.title}"))
+        require_flow(root, self.title, tell)
         survey = self.survey_of_lists(root, tell)
         listed: dict[str, list[str]] = {}
         for part, paths in survey.listed.items():
@@ -210,6 +209,7 @@ class Ucf101Flow(Ucf101):
         """Clips of flow; ``transform`` is given a :class:`~models.data.flow.FlowFiles`."""
         if download:
             refuse_download(f"{self.title}'s optical flow", FLOW_SOURCE)
+        require_flow(root, self.title)
         return Videos(self.part(root, train, stop), transform, lambda path: flow_of(root, path))
 
     def make(self, root: Path, plan: Plan, painter: Painter) -> dict[str, Any]:
@@ -232,6 +232,16 @@ def flow_folder(root: Path) -> Path:
     """Folder of the two folders of flow."""
     found = locate(locate(root, "ucf101_tvl1_flow"), "tvl1_flow")
     return found if found != root else root / "tvl1_flow"
+
+
+def require_flow(root: Path, title: str, tell: Tell = stop) -> None:
+    """Tell of a missing folder of optical flow."""
+    for side in FLOW_SIDES:
+        folder = flow_folder(root) / side
+        if not folder.is_dir():
+            what = f"is not there; the optical flow of {title} is wanted."
+            remedy = f"Get it from {FLOW_SOURCE}, or compute it: docs/data.md tells its form."
+            tell(Problem("missing", folder, what, remedy))
 
 
 def flow_paths(root: Path, clip: str) -> tuple[Path, Path]:

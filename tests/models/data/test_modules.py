@@ -109,6 +109,21 @@ def test_framings_reach_the_size_and_are_random_in_training_only(framing, change
     assert any(not torch.equal(trained[0], other) for other in trained) == changes
 
 
+@pytest.mark.parametrize("name", ["digits", "cifar10"])
+def test_pictures_of_one_size_are_resized_where_another_is_wanted(name, originals):
+    root = "data" if name == "digits" else originals(name)
+    plain, other = (data_module(name, root, size=size) for size in (None, (10, 6)))
+    for module in (plain, other):
+        module.setup()
+    image, resized = plain.test_part[0][0], other.test_part[0][0]
+    assert image.shape[1:] == DATASETS[name].size
+    assert resized.shape == (len(image), 10, 6)
+    assert resized.mean() == pytest.approx(float(image.mean()), abs=0.2)
+    same = data_module(name, root, size=DATASETS[name].size)
+    same.setup()
+    assert torch.equal(same.test_part[0][0], image)
+
+
 def test_a_birds_picture_is_resized_to_512_and_cut_to_448():
     resize, crop = DATASETS["cub200"].framing.test((448, 448))
     assert (list(resize.size), list(crop.size)) == ([512], [448, 448])
