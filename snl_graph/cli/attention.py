@@ -29,6 +29,8 @@ EXAMPLES = (
 )
 LISTED = 5
 """Greatest weights of each map on a terminal."""
+PANEL, CAPTION = 2.2, 0.6
+"""Width of a map and height of what is written above and below it, in inches."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,9 @@ class AttentionReport(Report):
                 f"a picture holds {MOST_PANELS} blocks and {MOST_PANELS - 1} positions at most; "
                 f"choose with --block and --at."
             )
-        figure.set_size_inches(2.2 * columns, 2.4 * len(self.found))
-        grid = figure.subplots(len(self.found), columns, squeeze=False)
+        width, heights = panel_sizes([one.seen.source_size for one in self.found])
+        figure.set_size_inches(width * columns, sum(heights) + CAPTION * len(heights))
+        grid = figure.subplots(len(self.found), columns, squeeze=False, height_ratios=heights)
         shown = _shown(self.image, len(self.found[0].seen.size))
         for axes, one in zip(grid, self.found, strict=True):
             fits = shown is not None and len(one.seen.size) == shown[1]
@@ -137,6 +140,18 @@ class AttentionReport(Report):
                 gamma=self.gamma,
             )
             panels[0].set_title(one.name, fontsize="small", loc="left")
+
+
+def panel_sizes(sizes: Sequence[Sequence[int]]) -> tuple[float, list[float]]:
+    """Width of every panel and height of each row, in inches; frames of a clip stand in line."""
+    frames = [size[0] if len(size) == 3 else 1 for size in sizes]
+    width = PANEL * min(3, max(frames))
+    shapes = [(1, *size)[-2:] for size in sizes]
+    heights = [
+        width * rows / (columns * count)
+        for (rows, columns), count in zip(shapes, frames, strict=True)
+    ]
+    return width, [min(max(height, 0.5), 1.5 * width) for height in heights]
 
 
 def _facts(row: np.ndarray[Any, Any]) -> dict[str, float | None]:

@@ -24,6 +24,7 @@ _IN_OPTIONS = {
     "(k=...)": "(`-k`)",
     "stride=": "--stride ",
     "max_bytes=": "--max-bytes ",
+    "to return, or None; got": "to return (`-k`); got",
 }
 
 

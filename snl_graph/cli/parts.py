@@ -70,12 +70,19 @@ def titled(ax: Any, label: str, count: int) -> None:
         ax.set_title(f"{label}: {own}" if own else label, fontsize="small")
 
 
-def number(value: float | complex) -> str:
-    """Six decimals; of a complex number also the imaginary part, however small."""
+def number(value: float | complex, zero: float = 5e-7) -> str:
+    """Six decimals, or three digits of less; of a complex number also the imaginary part.
+
+    Args:
+        value: The number.
+        zero: What is below it in size, and real, is written as 0.
+    """
     if isinstance(value, complex):
         imaginary = f"{value.imag:+.3g}i" if value.imag else ""
-        return number(value.real) + imaginary
-    return f"{value if abs(value) >= 5e-7 else 0.0:.6f}"
+        return number(value.real, zero) + imaginary
+    if zero <= abs(value) < 1e-4:
+        return f"{value:.2e}"
+    return f"{value if abs(value) >= zero else 0.0:.6f}"
 
 
 def plain_values(values: Any) -> list[Any]:

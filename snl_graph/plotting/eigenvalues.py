@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from snl_graph.plotting.canvas import BLUE, GREY, VERMILION, new_axes, plain
+from snl_graph.plotting.canvas import BLUE, GREY, VERMILION, new_axes, plain, require
 from snl_graph.spectral import Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool = False) -> Axes:
+FLAT = 0.05
+"""Of the circle's radius: imaginary parts below it are too small to be seen beside the circle."""
+
+
+def plot_eigenvalues(
+    spectrum: Spectrum, ax: Axes | None = None, *, plane: bool = False, inset: bool = False
+) -> Axes:
     """Eigenvalues λ of L = I − A.
 
     A real spectrum is drawn as λ over its rank. A complex one is drawn in the complex plane, every
@@ -25,10 +31,13 @@ def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool 
         spectrum: What :func:`~snl_graph.spectrum` found.
         ax: Axes to draw on; None makes a figure.
         plane: Whether to draw a real spectrum in the plane too, beside a complex one.
+        inset: Whether to draw those that are not real once more from close by, in a corner of the
+            axes, where they lie so near the real line that the circle hides their imaginary parts.
 
     Returns:
         The axes.
     """
+    require(spectrum, Spectrum, "Make one first: spectrum(obj).")
     ax = new_axes()[0] if ax is None else ax
     values = spectrum.eigenvalues.numpy()
     if spectrum.is_real and not plane:
@@ -43,8 +52,24 @@ def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool 
         return ax
     angle = np.linspace(0, 2 * np.pi, 361)
     ax.plot(1 + np.cos(angle), np.sin(angle), ":", color=GREY, linewidth=0.8)
-    ax.axhline(0, color=GREY, linewidth=0.6)
     real = values.imag == 0
+    _draw_points(ax, values, real)
+    is_flat = not real.all() and np.abs(values.imag).max() < FLAT
+    if not real.all():
+        where = "lower right" if inset and is_flat else "best"
+        ax.legend(loc=where, frameon=False, fontsize="small")
+    if inset and is_flat:
+        _draw_from_close_by(ax, values, real)
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_xlabel("Re λ")
+    ax.set_ylabel("Im λ")
+    ax.set_title(_claim(values, real), fontsize="medium")
+    plain(ax)
+    return ax
+
+
+def _draw_points(ax: Any, values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> None:
+    ax.axhline(0, color=GREY, linewidth=0.6)
     ax.plot(
         values.real[real],
         values.imag[real],
@@ -63,13 +88,21 @@ def plot_eigenvalues(spectrum: Spectrum, ax: Axes | None = None, *, plane: bool 
             markersize=4,
             label="not real",
         )
-        ax.legend(loc="best", frameon=False, fontsize="small")
-    ax.set_aspect("equal", adjustable="datalim")
-    ax.set_xlabel("Re λ")
-    ax.set_ylabel("Im λ")
-    ax.set_title(_claim(values, real), fontsize="medium")
-    plain(ax)
-    return ax
+
+
+def _draw_from_close_by(ax: Any, values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> None:
+    close = ax.inset_axes((0.3, 0.66, 0.4, 0.28))
+    _draw_points(close, values, real)
+    left, right = values.real[~real].min(), values.real[~real].max()
+    high = 1.2 * np.abs(values.imag).max()
+    margin = 0.1 * (right - left) + 0.2 * high
+    close.set_xlim(left - margin, right + margin)
+    close.set_ylim(-high, high)
+    close.tick_params(labelsize="x-small")
+    close.locator_params(nbins=3)
+    close.ticklabel_format(useOffset=False)
+    close.set_facecolor("white")
+    ax.indicate_inset_zoom(close, edgecolor=GREY)
 
 
 def _claim(values: npt.NDArray[Any], real: npt.NDArray[np.bool_]) -> str:

@@ -137,6 +137,9 @@ def test_a_graph_too_large_for_all_of_its_eigenvalues_says_what_to_ask_for() -> 
 @pytest.mark.parametrize("name", ["path:1000000000000", "complete:10000000", "grid:999999x999999"])
 def test_a_graph_too_large_for_the_memory_is_refused_before_it_is_made(name: str) -> None:
     assert "Take a smaller graph" in error("spectrum", name)
+    assert "has 10,000,000 nodes and 49,999,995,000,000 edges" in error(
+        "check", "complete:10000000"
+    )
 
 
 def test_a_file_that_claims_more_nodes_than_fit_is_refused() -> None:

@@ -172,6 +172,12 @@ def test_a_few_eigenvalues_are_called_the_least() -> None:
     assert "1 eigenvalue of L = I − A" in run("spectrum", "path:1")
 
 
+def test_eigenvalues_near_0_that_iterations_tell_apart_are_told_apart() -> None:
+    text = run("spectrum", "cycle:9000", "-k", 3)
+    exact = 1 - np.cos(2 * np.pi / 9000)
+    assert text.splitlines()[-1].split() == ["0.000000", f"{exact:.2e}", f"{exact:.2e}"]
+
+
 def test_many_eigenvalues_are_shortened_on_a_terminal_alone() -> None:
     text = run("spectrum", "cycle:200")
     assert "136 more" in text

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from models import trained
 from snl_graph import filter_response, inserted_blocks
 from snl_graph.attention import block_inputs
+from snl_graph.cli.attention import panel_sizes
 from tests.cli import networks
 from tests.cli.runner import error, facts, run
 
@@ -362,6 +363,22 @@ def test_blocks_views_and_the_middle() -> None:
     assert 'unknown block "tvice"' in error("attention", *two, "--block", "tvice")
     names = [one["name"] for one in facts("spectrum", *two)["graphs"]]
     assert names == ["heads, head 1", "heads, head 2", "twice"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "width", "heights"),
+    [
+        ([(8, 16), (4, 4)], 2.2, [1.1, 2.2]),
+        ([(3, 8, 16)], 6.6, [1.1]),  # three frames in line
+        ([(100, 1), (1, 100)], 2.2, [3.3, 0.5]),
+        ([(50,)], 2.2, [0.5]),
+    ],
+)
+def test_panels_are_as_high_as_their_maps(
+    sizes: list[tuple[int, ...]], width: float, heights: list[float]
+) -> None:
+    found = panel_sizes(sizes)
+    assert (found[0], found[1]) == (pytest.approx(width), pytest.approx(heights))
 
 
 @pytest.mark.parametrize("at", ["6,0", "-1,0", "1", "1,2,3", "a,b", ""])

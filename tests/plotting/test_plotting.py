@@ -58,6 +58,22 @@ def test_no_imaginary_part_is_hidden(ax, n):
     assert f"{2 * ((n - 1) // 2)} of {n} not real" in ax.get_title()
 
 
+@pytest.mark.parametrize(("size", "insets"), [(0.01, 1), (0.5, 0)])
+def test_imaginary_parts_that_the_circle_would_hide_are_drawn_from_close_by(ax, size, insets):
+    found = spectrum(DenseOperator(size * torch.tensor(np.roll(np.eye(7), 1, axis=1))))
+    plot_eigenvalues(found, ax, inset=True)
+    assert len(ax.child_axes) == insets
+    for close in ax.child_axes:
+        points = [(x, y) for x, y, marker in drawn_points(close) if marker == "^"]
+        (left, right), (low, high) = close.get_xlim(), close.get_ylim()
+        values = found.eigenvalues.numpy()
+        assert len(points) == (values.imag != 0).sum()
+        assert all(left < x < right and low < y < high for x, y in points)
+        assert high - low < 3 * np.ptp(values.imag)  # from close by
+    other = plot_eigenvalues(found, Figure().subplots())
+    assert not other.child_axes
+
+
 def test_a_real_spectrum_can_stand_in_the_plane_beside_a_complex_one(ax):
     plot_eigenvalues(spectrum(np.ones((2, 2))), ax, plane=True)
     assert ax.get_xlabel() == "Re λ"

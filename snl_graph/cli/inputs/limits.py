@@ -11,9 +11,16 @@ BYTES_A_NODE, BYTES_AN_EDGE = 200, 100
 """What the operator and a few signals on it take, roughly."""
 
 
-def require_room(what: str, nodes: int, edges: int) -> None:
-    """Raise a :class:`CommandError` if a graph of that size cannot fit into memory."""
-    needed = BYTES_A_NODE * nodes + BYTES_AN_EDGE * edges
+def require_room(what: str, nodes: int, edges: int, *, times: int = 1) -> None:
+    """Raise a :class:`CommandError` if a graph of that size cannot fit into memory.
+
+    Args:
+        what: Its name.
+        nodes: How many.
+        edges: How many.
+        times: How often the memory of arrays is taken to make it.
+    """
+    needed = times * (BYTES_A_NODE * nodes + BYTES_AN_EDGE * edges)
     free = free_bytes(torch.device("cpu"))
     if free is not None and needed > free:
         raise CommandError(

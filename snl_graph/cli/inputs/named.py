@@ -125,7 +125,7 @@ def named_graph(source: str) -> Any:
             f'"{source}".'
         )
     nodes, edges = family.extent(*sizes)
-    require_room(source, _OBJECTS * nodes, _OBJECTS * edges)
+    require_room(source, nodes, edges, times=_OBJECTS)
     try:
         return family.make(*sizes)
     except nx.NetworkXException as error:
