@@ -55,11 +55,11 @@ def plot_eigenvalues(
     real = values.imag == 0
     _draw_points(ax, values, real)
     is_flat = not real.all() and np.abs(values.imag).max() < FLAT
-    if not real.all():
-        where = "lower right" if inset and is_flat else "best"
-        ax.legend(loc=where, frameon=False, fontsize="small")
     if inset and is_flat:
         _draw_from_close_by(ax, values, real)
+        ax.legend(loc="lower right", frameon=False, fontsize="small")
+    elif not real.all():
+        ax.legend(loc="best", frameon=False, fontsize="small")
     ax.set_aspect("equal", adjustable="datalim")
     ax.set_xlabel("Re λ")
     ax.set_ylabel("Im λ")
