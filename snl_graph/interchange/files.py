@@ -52,6 +52,8 @@ def _content(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if "Unsupported" not in str(error):  # torch's word for what only code could make
+            raise _unreadable(path, "a file of torch.save", error) from error
         raise InterchangeError(
             f"{path} was not loaded, for it holds more than tensors and plain values, and to load "
             "such objects could run code from the file. Save its state dict alone."

@@ -165,6 +165,9 @@ def test_file_of_the_user_is_never_lost(tmp_path: Path) -> None:
     save_blocks(block, path, overwrite=True)
     assert list(load_blocks(path)) == [""]
     assert os.listdir(tmp_path) == [path.name]
+    other = tmp_path / "other.txt"
+    other.touch()
+    assert path.stat().st_mode == other.stat().st_mode  # readable to whom other files are
 
 
 def test_failed_write_leaves_nothing_behind(
@@ -174,11 +177,11 @@ def test_failed_write_leaves_nothing_behind(
     save_blocks(nonlocal_block("nl", 8), path)
     content = path.read_bytes()
 
-    def broken(tensors: object, part: Path, metadata: object) -> None:
-        part.write_bytes(b"half")
+    def broken(part: Path, data: bytes) -> None:
+        part.open("wb").write(data[: len(data) // 2])
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", broken)
+    monkeypatch.setattr(Path, "write_bytes", broken)
     with pytest.raises(OSError, match="no space left"):
         save_blocks(nonlocal_block("snl", 8), path, overwrite=True)
     assert path.read_bytes() == content
