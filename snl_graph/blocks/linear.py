@@ -7,7 +7,7 @@ from typing import TypeGuard
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
+from torch.nn.modules import module as every_module
 
 from snl_graph.blocks.products import FanIn, FanOut
 from snl_graph.operators.eager import is_eager, is_rounded_to_half
@@ -92,5 +92,8 @@ def has_hooks(module: nn.Module) -> bool:
         or module._forward_pre_hooks
         or module._backward_hooks
         or module._backward_pre_hooks
-        or _has_any_global_hook()
+        or every_module._global_forward_hooks
+        or every_module._global_forward_pre_hooks
+        or every_module._global_backward_hooks
+        or every_module._global_backward_pre_hooks
     )
