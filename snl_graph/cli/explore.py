@@ -31,7 +31,10 @@ def command(
     ] = Path("explorer.html"),
     at: Annotated[
         str | None,
-        typer.Option(metavar="ROW,COL", help="Position of the finest map to begin at."),
+        typer.Option(
+            metavar="ROW,COL",
+            help="Position of the finest map to begin at, counted from 0; the page counts from 1.",
+        ),
     ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Attention explorer",
     caption: Annotated[str, typer.Option(help="A sentence below it.")] = "",

@@ -225,7 +225,7 @@
 
   // ---- Charts.
 
-  const [WIDE, TALL, LEFT, BOTTOM] = [320, 150, 42, 24];
+  const [WIDE, TALL, LEFT, BOTTOM] = [320, 150, 62, 24];  // on the left fits −0.00247
   const element = (name, attributes = {}, text) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -254,9 +254,11 @@
     const step = [1, 2, 5, 10].map((part) => part * unit).find((size) => size >= raw * 0.999);
     return Array.from({ length: Math.floor(high / step + 1e-9) + 1 }, (_, at) => Number((at * step).toPrecision(6)));
   };
-  const wholeLine = (low, high) => ({
-    low, high, ticks: [0, 0.5, 1, 1.5, 2].filter((tick) => tick >= low && tick <= high),
-  });
+  const wholeLine = (low, high) => {
+    const step = Math.max(0.5, steps(high - low)[1]);  // of weights of either sign it may be long
+    const first = Math.ceil(low / step), last = Math.floor(high / step + 1e-9);
+    return { low, high, ticks: Array.from({ length: last - first + 1 }, (_, at) => Number(((first + at) * step).toPrecision(6))) };
+  };
   const total = (counts) => counts.reduce((sum, count) => sum + count, 0);
   const many = (count) => count.toLocaleString("en");
   const range = (values) => [Math.min(0, ...values), Math.max(2, ...values)];

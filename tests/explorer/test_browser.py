@@ -309,6 +309,31 @@ def test_eigenvalues_are_drawn_to_the_last_one(tab: Tab, blocks: dict[str, Any])
     assert len(heights) > 1  # off the axis, on both sides of it
 
 
+def test_numbers_of_a_chart_stay_inside_it_and_apart(open_page: Any) -> None:
+    torch.manual_seed(0)
+    flat, far = 0.3 * torch.randn(1, 8, H, W), 40 * torch.randn(1, 8, H, W)
+    blocks = {"nl": (nonlocal_block("nl", 8), flat), "cgnl": (nonlocal_block("cgnl", 8), far)}
+    values = {name: spectrum(pair)[0].eigenvalues for name, pair in blocks.items()}
+    assert 0 < values["nl"].imag.abs().max() < 0.05  # so long numbers stand at the axis
+    assert (values["cgnl"] - 1).abs().max() > 50  # so the whole line is long
+    tab = open_page(explore(None, blocks))
+    for svg in tab.page.locator("article svg").all():
+        frame = svg.bounding_box()
+        boxes = [text.bounding_box() for text in svg.locator("text").all()]
+        assert len(boxes) > 4
+        for box in boxes:
+            assert box["x"] >= frame["x"] - 1
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+        for number, one in enumerate(boxes):
+            for other in boxes[number + 1 :]:
+                assert (
+                    one["x"] + one["width"] <= other["x"]
+                    or other["x"] + other["width"] <= one["x"]
+                    or one["y"] + one["height"] / 2 <= other["y"]
+                    or other["y"] + other["height"] / 2 <= one["y"]
+                )
+
+
 def test_a_map_has_the_colours_of_its_weights(tab: Tab) -> None:
     """The brightest cell is the strongest one, once the picture behind is out of the way."""
     tab.page.locator("#blend").fill("100")
