@@ -101,10 +101,10 @@ def require_safetensors() -> Any:
 
 
 def _state_dict_in(content: Any, called: str) -> dict[str, Tensor]:
-    candidates = [content]
-    if isinstance(content, Mapping):
-        candidates += [content[name] for name in NESTED if name in content]
-    for one in candidates:
+    candidates = []
+    if isinstance(content, Mapping):  # a checkpoint may have tensors of its own beside the weights
+        candidates = [content[name] for name in NESTED if name in content]
+    for one in (*candidates, content):
         if not isinstance(one, Mapping):
             continue
         tensors = {str(name): value for name, value in one.items() if isinstance(value, Tensor)}

@@ -79,7 +79,11 @@ def test_files_are_read(kind: str, tmp_path: Path) -> None:
     if kind == "safetensors":
         save_file(weights, path)
     else:
-        content = weights if kind == "pt" else {"meta": {"epoch": 3}, "state_dict": weights}
+        content = (
+            weights
+            if kind == "pt"
+            else {"loss": torch.ones(()), "meta": {"epoch": 3}, "state_dict": weights}
+        )
         torch.save(content, path)
     assert list(foreign_blocks(path)) == list(foreign_blocks(weights))
     block, _ = convert_block(str(path), "neck.nl")
