@@ -192,5 +192,6 @@ def _saved(
         if not fitting:
             raise InterchangeError(f'{path}: "{name}" belongs to none of its blocks.')
         place = max(fitting, key=len)
-        found[place][name.removeprefix(f"{place}/")] = tensor
+        # A copy: what safetensors gives may lie in the file, which others can change.
+        found[place][name.removeprefix(f"{place}/")] = tensor.clone()
     return {place: SavedBlock(place, entries[place], found[place]) for place in entries}

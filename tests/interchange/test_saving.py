@@ -78,6 +78,14 @@ def test_block_comes_back_bit_for_bit(name: str, tmp_path: Path) -> None:
     assert all(p.requires_grad for p in loaded.parameters())
 
 
+def test_loaded_block_does_not_need_its_file(tmp_path: Path) -> None:
+    block = nonlocal_block("nl", 8)
+    path = save_blocks(block, tmp_path / "block.safetensors")
+    (loaded,) = load_blocks(path).values()
+    path.write_bytes(b"")  # in place: memory that lay in the file would be gone
+    assert_unchanged(loaded, numbers(block))
+
+
 def test_dtype_and_eps_are_kept(tmp_path: Path) -> None:
     block = nonlocal_block("nl", 8).to(torch.bfloat16)
     block.units[0].bn.eps = 1e-3
