@@ -54,7 +54,10 @@ class Positions(Arrangement):
 
     def check(self, channels: int, name: str) -> None:
         if channels % self.heads:
-            raise ValueError(f"{name}={channels} cannot be split into {self.heads} heads.")
+            raise ValueError(
+                f"{name}={channels} cannot be split into {self.heads} heads. Take a number that "
+                "divides it, or hidden_channels=... yourself."
+            )
 
 
 class PositionsTimesChannels(Arrangement):
@@ -89,4 +92,7 @@ class PositionsTimesChannels(Arrangement):
 
     def check(self, channels: int, name: str) -> None:
         if channels % self.groups:
-            raise ValueError(f"{name}={channels} cannot be split into {self.groups} groups.")
+            raise ValueError(
+                f"{name}={channels} cannot be split into {self.groups} groups. Take a number that "
+                "divides it, or hidden_channels=... yourself."
+            )

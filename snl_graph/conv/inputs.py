@@ -91,7 +91,7 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
     if edge_index.dtype not in (torch.int64, torch.int32):
         hint = (
             " A dense adjacency matrix A_ij (j → i) is A.to_sparse_csr()."
-            if edge_index.is_floating_point() or edge_index.dtype == torch.bool
+            if edge_index.dim() == 2 and edge_index.shape[0] == edge_index.shape[1] > 2
             else " Use edge_index.long()."
         )
         raise TypeError(f"edge_index holds indices (torch.int64), got {edge_index.dtype}.{hint}")

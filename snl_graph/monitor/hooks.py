@@ -74,6 +74,11 @@ class BlockMonitor:
         rows: int = 64,
     ) -> None:
         check_numbers(every=every, patience=patience, items=items, rows=rows)
+        if log is not None and not callable(log):
+            raise TypeError(
+                f"log is called with the numbers and the step; got {log!r}. Pass a function, such "
+                "as wandb.log."
+            )
         self.blocks = {
             name: block for name, block in blocks_of(model) if isinstance(block, NonlocalBlock)
         }

@@ -215,6 +215,11 @@ def _draw_image(panel: Any, image: Tensor, positions: Sequence[Position], size: 
 def _numbers(positions: Sequence[Position], size: Size) -> list[int]:
     numbers: list[int] = []
     for position in positions:
+        if not isinstance(position, Sequence):
+            raise TypeError(
+                f"positions is a list of {len(size)} numbers each, such as "
+                f"[{tuple(0 for _ in size)}]; got {position!r} in it."
+            )
         if len(position) != len(size) or not all(
             0 <= at < length for at, length in zip(position, size, strict=True)
         ):
@@ -230,6 +235,10 @@ def _view(seen: BlockAttention, label: str | None) -> View:
     for view in views:
         if view.label == label:
             return view
+    if len(views) == 1:
+        raise ValueError(
+            f'this block has no view "{label}": it has one head and one pass. Leave view out.'
+        )
     choices = ", ".join(f'"{view.label}"' for view in views)
     raise ValueError(f'this block has no view "{label}". Choices: {choices}.')
 

@@ -84,7 +84,15 @@ def gsnl(block: NonlocalBlock, x: Tensor) -> Tensor:
     return sum(torch.linalg.matrix_power(a, int(k)) @ z @ w.weight.T for k, w in unit.w.items())
 
 
-FORMULAS = {"nl": nl, "ns": ns, "a2": a2, "cgnl": cgnl, "cc": cc, "snl": gsnl, "gsnl": gsnl}
+FORMULAS = {
+    "nl": nl,
+    "ns": ns,
+    "a2": a2,
+    "cgnl": cgnl,
+    "cc": cc,
+    "snl": gsnl,
+    "gsnl": gsnl,
+}
 
 
 def normalised(block: NonlocalBlock, x: Tensor, f: Tensor) -> Tensor:
