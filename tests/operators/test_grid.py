@@ -288,14 +288,13 @@ def test_blocks_export_with_dynamic_sizes(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "representation"),
-    [("recurrent cc", "grid"), ("recurrent cc", "auto"), ("gsnl", "grid"), ("heads", "auto")],
+    ("name", "representation"), [("recurrent cc", "auto"), ("gsnl", "grid"), ("heads", "auto")]
 )
 def test_blocks_compile_without_a_graph_break(name: str, representation: str) -> None:
     torch._dynamo.reset()
     on_grid, on_matrix = twins(name, representation)
     compiled = torch.compile(on_grid, fullgraph=True, dynamic=True, backend="aot_eager")
-    for size in [(5, 7), (4, 6), (13, 14)]:
+    for size in [(5, 7), (13, 14)]:
         x = torch.randn(2, 8, *size, requires_grad=True)
         found, wanted = compiled(x), on_matrix(x)
         assert_equal(found, wanted)
