@@ -154,7 +154,11 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
         '"head.cca" has no "t.weight"',
     ),
     "unknown layout": (checkpoint, {"layout": "mmcvv"}, 'Did you mean "mmcv"'),
-    "unknown mode": (lambda: of("ccnet"), {"mode": "cross"}, 'modes "criss_cross", "full"'),
+    "unknown mode": (
+        lambda: of("ccnet"),
+        {"mode": "cross"},
+        'modes "criss_cross", "full", "queries"',
+    ),
     "wrong mode": (
         lambda: of("port gaussian"),
         {"mode": "dot_product"},

@@ -82,10 +82,12 @@ def test_block_that_is_no_filter_is_refused_by_name() -> None:
         convert_block(theirs.state_dict())
 
 
-@pytest.mark.parametrize("mode", ["batch", "positions"])
-def test_double_attention_with_other_softmaxes_is_refused(mode: str) -> None:
+@pytest.mark.parametrize(
+    ("case", "mode"), [("a2", "batch"), ("a2", "positions"), ("ccnet", "queries")]
+)
+def test_softmax_over_other_axes_is_refused(case: str, mode: str) -> None:
     with pytest.raises(InterchangeError, match=f'mode "{mode}" is not one of this library'):
-        convert_block(PUBLISHED["a2"].weights(2), mode=mode)
+        convert_block(PUBLISHED[case].weights(2), mode=mode)
 
 
 def test_gamma_of_zero_is_told() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import ClassVar
 
 from snl_graph.interchange.errors import InterchangeError
 from snl_graph.interchange.foreign import ForeignWeights
@@ -23,6 +24,12 @@ class QueryKeyValue(Layout):
     anchors = ("query_conv.weight",)
     takes = ("mode", "recurrence")
     modes = ("criss_cross", "full")
+    refused: ClassVar[Mapping[str, str]] = {
+        "queries": (
+            "PAM_Module of CCNet's repository takes its softmax over the positions that look, so "
+            "columns of A sum to 1, not rows; no normalisation here does that."
+        )
+    }
 
     def matches(self, names: Collection[str]) -> bool:
         wanted = ("query_conv.weight", "key_conv.weight", "value_conv.weight")
@@ -47,7 +54,7 @@ class QueryKeyValue(Layout):
         reading.carry_map("affinity.psi", key)
         reading.carry_map("units.0.w.1", value.times(gamma), name)
         reading.options |= {"hidden_channels": query.weight.shape[0], "norm": "none"}
-        if self.mode_of(settings, reading, alike='"full", all positions') == "full":
+        if self.mode_of(settings, reading) == "full":
             reading.options["mask"] = "full"
         if settings.recurrence is None:
             reading.assumed.append(
