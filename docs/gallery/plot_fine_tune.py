@@ -3,19 +3,20 @@ Insert a block into a trained network, then fine-tune it
 ========================================================
 
 You have a trained network and a task that it cannot do because its layers look at neighbourhoods.
-``insert_block`` puts a nonlocal block behind any of its layers. The block starts as the identity, so
-nothing is lost; then it learns, first alone, with the backbone frozen, later together with the rest.
+``insert_block`` puts a nonlocal block behind any of its layers. The block starts as the identity,
+so nothing is lost; then it learns, first alone, with the backbone frozen, later together with the
+rest.
 
-The task here: two handwritten digits stand at the ends of a strip. *Are they the same digit?* No layer of
-the network sees both at once.
+The task here: two handwritten digits stand at the ends of a strip. *Are they the same digit?* No
+layer of the network sees both at once.
 """
 
 # %%
 # A network that somebody trained
 # -------------------------------
 #
-# A small ResNet of torchvision's residual blocks, trained on scikit-learn's 8×8 digits. In your own work
-# this is a checkpoint that you load; here it takes seconds to make one.
+# A small ResNet of torchvision's residual blocks, trained on scikit-learn's 8×8 digits. In your
+# own work this is a checkpoint that you load; here it takes seconds to make one.
 
 import matplotlib.pyplot as plt
 import torch
@@ -72,8 +73,8 @@ print(f"{accuracy(trained, test_x, test_y):.1%} of {len(test_x)} test digits")
 # The new task
 # ------------
 #
-# A strip of 8×32 pixels with a digit at each end. Half of the pairs are of one class. Test pairs are made
-# of test digits alone.
+# A strip of 8×32 pixels with a digit at each end. Half of the pairs are of one class. Test pairs
+# are made of test digits alone.
 
 
 def strips(x, y, count, seed):
@@ -114,9 +115,9 @@ def network(block):
 # First the block alone, then everything
 # --------------------------------------
 #
-# In the first half of the steps the block and the classifier learn. The backbone gets no gradients, and its
-# batch norms stay in evaluation mode, so that their statistics stay too. In the second half everything
-# learns, the backbone at a third of the rate.
+# In the first half of the steps the block and the classifier learn. The backbone gets no
+# gradients, and its batch norms stay in evaluation mode, so that their statistics stay too. In
+# the second half everything learns, the backbone at a third of the rate.
 
 STEPS, HALF, EVERY = 400, 200, 40
 
@@ -155,9 +156,10 @@ for name, block in {"no block": None, "snl": "snl"}.items():
     print(f"{name:9} backbone frozen {frozen:.1%}, fine-tuned {tuned:.1%}")
 
 # %%
-# Without a block the network is at chance, as it must be: it averages over positions what it saw around each, and an
-# average of two digits does not say whether they are alike. With the block each digit sees the other before that
-# average is taken. One seed each, so small differences mean nothing; this one is not small.
+# Without a block the network is at chance, as it must be: it averages over positions what it saw
+# around each, and an average of two digits does not say whether they are alike. With the block
+# each digit sees the other before that average is taken. One seed each, so small differences mean
+# nothing; this one is not small.
 
 assert curves["no block"][-1] < 0.6
 assert curves["snl"][-1] > 0.75
@@ -167,8 +169,8 @@ assert curves["snl"][-1] > curves["snl"][HALF // EVERY] > curves["no block"][HAL
 # What it did, and where it looks
 # -------------------------------
 #
-# Below, the attention of one position (ring) on the left digit of two test strips: row *i* of the graph's matrix A,
-# laid out as the feature map is.
+# Below, the attention of one position (ring) on the left digit of two test strips: row *i* of the
+# graph's matrix A, laid out as the feature map is.
 
 figure, axes = plt.subplot_mosaic(
     [["curve", "input 0"], ["curve", "map 0"], ["curve", "input 1"], ["curve", "map 1"]],

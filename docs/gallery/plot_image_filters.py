@@ -2,18 +2,19 @@
 Low-pass and high-pass filters on the graph of an image
 =======================================================
 
-Let pixels be nodes, and join near pixels by how alike their colours are. Slow signals on this graph are those that stay
-constant within an object. A low-pass filter smooths objects without mixing them with what is beside them; a high-pass
-filter keeps the rest, texture and noise.
+Let pixels be nodes, and join near pixels by how alike their colours are. Slow signals on this
+graph are those that stay constant within an object. A low-pass filter smooths objects without
+mixing them with what is beside them; a high-pass filter keeps the rest, texture and noise.
 """
 
 # %%
 # A photograph as a graph
 # -----------------------
 #
-# The flower that scikit-learn ships, 128 rows of it, with noise added so that there is something to filter out. The weight of
-# two pixels is exp(−γ ‖difference of their colours‖²), between pixels at most two rows and columns apart. The operator A holds
-# edges, not a matrix of 24,576 × 24,576. Colours are taken from the noisy picture itself, averaged over 3×3 pixels.
+# The flower that scikit-learn ships, 128 rows of it, with noise added so that there is something
+# to filter out. The weight of two pixels is exp(−γ ‖difference of their colours‖²), between
+# pixels at most two rows and columns apart. The operator A holds edges, not a matrix of 24,576 ×
+# 24,576. Colours are taken from the noisy picture itself, averaged over 3×3 pixels.
 
 import matplotlib.pyplot as plt
 import torch
@@ -45,8 +46,9 @@ print(f"{by_colour.shape[0]} nodes, held as {by_colour.representation}")
 # One filter, two graphs
 # ----------------------
 #
-# Heat that flows over the graph for a time τ: g(λ) = e^(−τλ). High frequencies fade first. ``Heat`` evaluates it by a few
-# products with A, without eigenvectors. What it takes away, 1 − g, is a high-pass filter.
+# Heat that flows over the graph for a time τ: g(λ) = e^(−τλ). High frequencies fade first.
+# ``Heat`` evaluates it by a few products with A, without eigenvectors. What it takes away, 1 − g,
+# is a high-pass filter.
 
 
 def low_pass(a, picture, time):
@@ -70,7 +72,8 @@ for name, values in likeness.items():
     print(f"{name}: {best:.1f} dB at best, τ = {TIMES[values.index(best)]:g}")
 
 # %%
-# The same filter does better on the graph that knows the colours, for it does not flow across edges of objects.
+# The same filter does better on the graph that knows the colours, for it does not flow across
+# edges of objects.
 
 assert max(likeness["colour graph"]) > max(likeness["plain grid"]) > psnr(noisy)
 
@@ -79,8 +82,8 @@ low, blurred = low_pass(by_colour, noisy, time), low_pass(by_place, noisy, time)
 high = noisy - low
 
 # %%
-# That the one is low-pass and the other high-pass can be measured on the eigenvectors, on a picture small enough to have them
-# all: the energy of its signal by eigenvalue, before and after.
+# That the one is low-pass and the other high-pass can be measured on the eigenvectors, on a
+# picture small enough to have them all: the energy of its signal by eigenvalue, before and after.
 
 small = interpolate(noisy[None], (24, 36), mode="bilinear", antialias=True)[0]
 a = graph_of(small)

@@ -2,8 +2,9 @@
 Export a network with a block to ONNX, and run it
 =================================================
 
-A network with blocks exports as any other. ONNX files run without Python and without PyTorch, in browsers, on
-phones, in C++ services. Here the file is checked against PyTorch on images, at a size that the export has not seen, too.
+A network with blocks exports as any other. ONNX files run without Python and without PyTorch, in
+browsers, on phones, in C++ services. Here the file is checked against PyTorch on images, at a
+size that the export has not seen, too.
 """
 
 # %%
@@ -55,8 +56,8 @@ model.eval()
 # Export
 # ------
 #
-# ``dynamic_shapes`` names the axes whose size is not fixed: the number of images, their height and their width. The
-# block then takes a form that is right at every size.
+# ``dynamic_shapes`` names the axes whose size is not fixed: the number of images, their height
+# and their width. The block then takes a form that is right at every size.
 
 path = Path(tempfile.mkdtemp()) / "digits.onnx"
 sizes = {0: torch.export.Dim("count", min=1), 2: torch.export.Dim("height", min=4)}
@@ -105,9 +106,9 @@ for size, x in (("8×8", images[test]), ("11×20", wide[test])):
     assert torch.equal(ours.argmax(1), theirs.argmax(1))
 
 # %%
-# The numbers agree to rounding at both sizes. That the *network* is worse on wide canvases, if it is, is a matter of training:
-# it has never seen any. Neither program is promised to be faster than the other; what one image and a hundred cost
-# here, on one thread, best of twenty:
+# The numbers agree to rounding at both sizes. That the *network* is worse on wide canvases, if it
+# is, is a matter of training: it has never seen any. Neither program is promised to be faster
+# than the other; what one image and a hundred cost here, on one thread, best of twenty:
 
 
 def milliseconds(function, x):
@@ -147,7 +148,9 @@ ax = axes["scores"]
 for (size, (ours, theirs)), mark, colour in zip(
     found.items(), ("o", "^"), ("#0072B2", "#D55E00"), strict=True
 ):
-    ax.plot(ours.flatten(), theirs.flatten(), mark, color=colour, markersize=3, label=size, mfc="none")
+    ax.plot(
+        ours.flatten(), theirs.flatten(), mark, color=colour, markersize=3, label=size, mfc="none"
+    )
 ax.set(xlabel="score by PyTorch", ylabel="score by onnxruntime", aspect="equal")
 largest = max(float((ours - theirs).abs().max()) for ours, theirs in found.values())
 ax.text(20, -20, f"largest difference {largest:.0e}", ha="right", fontsize="small")

@@ -2,21 +2,24 @@
 Segmentation with a criss-cross head
 ====================================
 
-Grass or gravel? Seven pixels of a photograph are often too few to tell, and a small CNN sees no more. A criss-cross
-block (Huang et al., CCNet) lets every position gather evidence from its row and its column, and, run twice, from the
-whole picture, for a cost that grows with N·(H + W) instead of N².
+Grass or gravel? Seven pixels of a photograph are often too few to tell, and a small CNN sees no
+more. A criss-cross block (Huang et al., CCNet) lets every position gather evidence from its row
+and its column, and, run twice, from the whole picture, for a cost that grows with N·(H + W)
+instead of N².
 """
 
 # %%
 # Photographs and a mask
 # ----------------------
 #
-# scikit-image ships no photographs with hand-drawn masks, so the pictures are composed, and the truth is known by
-# construction: three of its photographs of textures (brick, grass, gravel), of which one fills the inside of a shape and
-# another the outside. Each photograph has mean 0 and variance 1, so brightness does not give the answer away.
+# scikit-image ships no photographs with hand-drawn masks, so the pictures are composed, and the
+# truth is known by construction: three of its photographs of textures (brick, grass, gravel), of
+# which one fills the inside of a shape and another the outside. Each photograph has mean 0 and
+# variance 1, so brightness does not give the answer away.
 #
-# Training: upper halves of the photographs, random blobs as shapes. Test: lower halves, and as shape the silhouette of a
-# horse, a mask that the package does ship. Neither its pixels nor its shape were seen in training.
+# Training: upper halves of the photographs, random blobs as shapes. Test: lower halves, and as
+# shape the silhouette of a horse, a mask that the package does ship. Neither its pixels nor its
+# shape were seen in training.
 
 import matplotlib.pyplot as plt
 import torch
@@ -116,8 +119,9 @@ for name in ("no block", "cc"):
     print(f"{name:9} {pixels:.1%} of the pixels, mean IoU {mean_iou(found[name], truth):.3f}")
 
 # %%
-# The same steps, the same pictures, one seed each. The block is worth it here, for the texture of a shape is spread over
-# the whole shape. Where a pixel's neighbourhood decides already, do not expect this.
+# The same steps, the same pictures, one seed each. The block is worth it here, for the texture of
+# a shape is spread over the whole shape. Where a pixel's neighbourhood decides already, do not
+# expect this.
 
 assert mean_iou(found["cc"], truth) > mean_iou(found["no block"], truth) + 0.03
 
@@ -125,8 +129,9 @@ assert mean_iou(found["cc"], truth) > mean_iou(found["no block"], truth) + 0.03
 # The horse
 # ---------
 #
-# Above: a test picture, its mask, and what the two networks say. Below: where one position on the horse (ring) looks, in each
-# pass and in both together. One pass reaches a row and a column, the second everything.
+# Above: a test picture, its mask, and what the two networks say. Below: where one position on the
+# horse (ring) looks, in each pass and in both together. One pass reaches a row and a column, the
+# second everything.
 
 shares = [(found["cc"][i] == truth[i]).float().mean() for i in range(len(test))]
 shown = int(torch.stack(shares).argsort()[len(shares) // 2])  # the median picture, not the best

@@ -2,19 +2,21 @@
 Nodes sharded over two processes
 ================================
 
-A graph that joins every pair of N nodes has N² weights. The factored operator never writes them down: what A Z needs
-of other nodes is a sum of r × C numbers. So the nodes can live in different processes, on different machines,
-and only such sums travel. Here two processes filter a graph of pixels: the numbers are those of one process,
-and the bytes that are sent do not depend on the number of nodes.
+A graph that joins every pair of N nodes has N² weights. The factored operator never writes them
+down: what A Z needs of other nodes is a sum of r × C numbers. So the nodes can live in different
+processes, on different machines, and only such sums travel. Here two processes filter a graph of
+pixels: the numbers are those of one process, and the bytes that are sent do not depend on the
+number of nodes.
 """
 
 # %%
 # What every process runs
 # -----------------------
 #
-# An ordinary program of ``torch.distributed``. The nodes are the pixels of a photograph that scikit-learn ships, their features
-# colour and place. Each process takes its own part of them as a ``DTensor`` that is sharded along the axis of the nodes;
-# the layer is the same one as on one process. A context counts what is exchanged.
+# An ordinary program of ``torch.distributed``. The nodes are the pixels of a photograph that
+# scikit-learn ships, their features colour and place. Each process takes its own part of them as
+# a ``DTensor`` that is sharded along the axis of the nodes; the layer is the same one as on one
+# process. A context counts what is exchanged.
 
 import json
 import os
@@ -30,7 +32,7 @@ from torch.nn.functional import interpolate
 
 from snl_graph import SNLConv
 
-PROGRAM = '''
+PROGRAM = """
 import json, os, sys
 import torch
 import torch.distributed as dist
@@ -70,11 +72,12 @@ if mesh.get_rank() == 0:
     torch.save(weights, folder + "/layer.pt")
     print(json.dumps(facts))
 dist.destroy_process_group()
-'''
+"""
 
 # %%
-# The photograph at four sizes, so four graphs: the largest has 49,152 nodes, and would have 2.4 billion weights, 19 GB
-# of them. Then the program is started with two processes, as ``torchrun --nproc-per-node 2`` does.
+# The photograph at four sizes, so four graphs: the largest has 49,152 nodes, and would have 2.4
+# billion weights, 19 GB of them. Then the program is started with two processes, as ``torchrun
+# --nproc-per-node 2`` does.
 
 ROWS = (16, 32, 64, 192)
 photograph = torch.tensor(load_sample_image("china.jpg")).movedim(-1, 0)[None] / 255
@@ -101,7 +104,11 @@ run = subprocess.run(
     [*launch, str(program), str(folder), *(str(folder / f"{rows}.pt") for rows in ROWS)],
     capture_output=True,
     text=True,
-    env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    env={
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    },
 )
 assert run.returncode == 0, run.stderr
 facts = json.loads(run.stdout.splitlines()[-1])
@@ -131,8 +138,8 @@ for rows, fact in zip(ROWS, facts, strict=True):
 assert len({fact["bytes"] for fact in facts}) == 1
 
 # %%
-# The column sums of Φ and Ψ, 2r numbers, give the degrees, and each of the K − 1 applications of A needs Ψᵀ Z and
-# Φᵀ Z, 2rC numbers. With r = 8, C = 5, K = 3 and eight bytes a number:
+# The column sums of Φ and Ψ, 2r numbers, give the degrees, and each of the K − 1 applications of
+# A needs Ψᵀ Z and Φᵀ Z, 2rC numbers. With r = 8, C = 5, K = 3 and eight bytes a number:
 
 r, channels, K = 8, 5, 3
 assert facts[0]["bytes"] == 8 * (2 * r + (K - 1) * 2 * r * channels)
@@ -141,9 +148,10 @@ assert facts[0]["bytes"] == 8 * (2 * r + (K - 1) * 2 * r * channels)
 # Two halves, one picture
 # -----------------------
 #
-# Left: the nodes of each process. Middle: one channel of what the two processes computed, each for its own half; no seam, for
-# every pixel was joined to every other. Right: what was sent, beside what sending the nodes or the matrix would take. Being
-# independent of N is a property of kernels that factor; an exponential one is refused on sharded nodes.
+# Left: the nodes of each process. Middle: one channel of what the two processes computed, each
+# for its own half; no seam, for every pixel was joined to every other. Right: what was sent,
+# beside what sending the nodes or the matrix would take. Being independent of N is a property of
+# kernels that factor; an exponential one is refused on sharded nodes.
 
 _, size = pixels(ROWS[-1])
 height, width = size

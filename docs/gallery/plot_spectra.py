@@ -2,18 +2,19 @@
 The spectrum of a social network and of a trained CNN
 =====================================================
 
-``spectrum`` gives the eigenvalues λ of the Laplacian L = I − A: of a graph that you have, or of the graph that a
-nonlocal block makes of an image. Small λ belong to signals that vary slowly over the graph, large λ to signals that
-alternate along its edges.
+``spectrum`` gives the eigenvalues λ of the Laplacian L = I − A: of a graph that you have, or of
+the graph that a nonlocal block makes of an image. Small λ belong to signals that vary slowly over
+the graph, large λ to signals that alternate along its edges.
 """
 
 # %%
 # Three social networks
 # ---------------------
 #
-# networkx ships them: Zachary's karate club, the characters of *Les Misérables*, and Davis's women with the events
-# they went to. All eigenvalues lie in [0, 2]. The bound 2 is attained by the last alone, the only one that is bipartite:
-# no woman is joined to a woman, no event to an event.
+# networkx ships them: Zachary's karate club, the characters of *Les Misérables*, and Davis's
+# women with the events they went to. All eigenvalues lie in [0, 2]. The bound 2 is attained by
+# the last alone, the only one that is bipartite: no woman is joined to a woman, no event to an
+# event.
 
 import matplotlib.pyplot as plt
 import networkx as nx
@@ -42,9 +43,9 @@ for name, graph in NETWORKS.items():
 # What the second eigenvector knows
 # ---------------------------------
 #
-# The karate club split in two after a quarrel. The eigenvector of its second eigenvalue, computed from the ties before
-# the split, tells for all members but one which of the two clubs they joined. (Left: the eigenvector. Right: the clubs. Squares
-# are negative.)
+# The karate club split in two after a quarrel. The eigenvector of its second eigenvalue, computed
+# from the ties before the split, tells for all members but one which of the two clubs they
+# joined. (Left: the eigenvector. Right: the clubs. Squares are negative.)
 
 club = NETWORKS["karate club"]
 found = spectrum(club, vectors=True)
@@ -68,8 +69,8 @@ plt.show()
 # Inside a trained CNN
 # --------------------
 #
-# Two small CNNs learn scikit-learn's handwritten digits, one with an ``nl`` block, one with ``snl``. Each block makes of an
-# image a graph of 8×8 positions.
+# Two small CNNs learn scikit-learn's handwritten digits, one with an ``nl`` block, one with
+# ``snl``. Each block makes of an image a graph of 8×8 positions.
 
 digits = load_digits()
 images = torch.tensor(digits.images, dtype=torch.float32)[:, None] / 16
@@ -114,11 +115,13 @@ for block in ("nl", "snl"):
     print(f"{block:4} {right_answers:.1%} of {len(test)} digits; largest |Im λ| = {imaginary:.2g}")
 
 # %%
-# The affinity of ``nl`` is not symmetric: position *i* may look at *j* without *j* looking back. Its eigenvalues need not be
-# real, and here many are not, though their imaginary parts are small. They are drawn as they are, in the complex plane.
-# ``snl`` is symmetric by construction, so its spectrum is real, in [0, 2], and its frequencies have a meaning.
+# The affinity of ``nl`` is not symmetric: position *i* may look at *j* without *j* looking back.
+# Its eigenvalues need not be real, and here many are not, though their imaginary parts are small.
+# They are drawn as they are, in the complex plane. ``snl`` is symmetric by construction, so its
+# spectrum is real, in [0, 2], and its frequencies have a meaning.
 #
-# Both recognise the digits about equally well: on these small images the difference is one of interpretation, not of accuracy.
+# Both recognise the digits about equally well: on these small images the difference is one of
+# interpretation, not of accuracy.
 
 assert not spectra["nl"].is_real
 assert spectra["snl"].is_real
@@ -142,5 +145,7 @@ axes["near"].set_title("nl, near λ = 1", fontsize="medium")
 axes["nl"].set_title("nl: " + axes["nl"].get_title(), fontsize="medium")
 plot_eigenvalues(spectra["snl"], axes["snl"])
 axes["snl"].axhline(2, color="#595959", linestyle=":", linewidth=0.8)
-axes["snl"].set_title("snl: " + axes["snl"].get_title() + "; dotted: the bound 2", fontsize="medium")
+axes["snl"].set_title(
+    "snl: " + axes["snl"].get_title() + "; dotted: the bound 2", fontsize="medium"
+)
 plt.show()

@@ -2,17 +2,19 @@
 A video: which frame does not belong?
 =====================================
 
-A handwritten digit drifts over six frames, but one of the frames shows another digit. A network that reads
-frame by frame cannot say which: every frame looks fine by itself. A block over three axes, time and the two of
-space, lets every position of every frame look at all positions of all frames.
+A handwritten digit drifts over six frames, but one of the frames shows another digit. A network
+that reads frame by frame cannot know which: every frame looks fine by itself. A block over three
+axes, time and the two of space, lets every position of every frame look at all positions of all
+frames.
 """
 
 # %%
 # Clips of real digits
 # --------------------
 #
-# scikit-learn's 8×8 digits drift over a field of 12×12 pixels. The intruder is a digit of another class. Clips are written
-# to a video file and read back by PyAV, as clips of your own would be: H.264, so with small losses.
+# scikit-learn's 8×8 digits drift over a field of 12×12 pixels. The intruder is a digit of another
+# class. Clips are written to a video file and read back by PyAV, as clips of your own would be:
+# H.264, so with small losses.
 
 import tempfile
 from pathlib import Path
@@ -83,7 +85,8 @@ order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
 written, odd = clips(order[:300], 400, seed=1)
 frames, size = through_a_video_file(written.flatten(0, 1))
 test, test_odd = frames.view_as(written)[:, None], odd  # (clips, 1, T, H, W)
-print(f"{len(frames)} test frames, {size / 1024:.0f} KiB, error {(test[:, 0] - written).abs().mean():.4f}")
+error = (test[:, 0] - written).abs().mean()
+print(f"{len(frames)} test frames in {size / 1024:.0f} KiB, mean error {error:.4f} of 1")
 train, train_odd = clips(order[300:], 4000, seed=2)
 train = train[:, None]
 
@@ -91,8 +94,8 @@ train = train[:, None]
 # Convolutions inside the frames, the block between them
 # ------------------------------------------------------
 #
-# The kernels are 1×3×3, so without the block no frame knows of another. The head gives each frame a score, and the frame
-# of the largest score is the answer.
+# The kernels are 1×3×3, so without the block no frame knows of another. The head gives each frame
+# a score, and the frame of the largest score is the answer.
 
 
 class Network(nn.Module):
@@ -134,9 +137,10 @@ for name, block in {"no block": None, "snl": "snl"}.items():
     print(f"{name:9} finds the odd frame of {scores[name]:.1%} of {len(test)} test clips")
 
 # %%
-# Chance is one in six. Without the block a frame's score depends on that frame alone. At best such a score puts an odd frame
-# either above all the others or below all of them, so it can be right in half of the clips and never knows when.
-# With the block each frame is compared with the rest of its clip.
+# Chance is one in six. Without the block a frame's score depends on that frame alone. At best
+# such a score puts an odd frame either above all the others or below all of them, so it can be
+# right in half of the clips and never knows when. With the block each frame is compared with the
+# rest of its clip.
 
 assert scores["no block"] < 0.5
 assert scores["snl"] > 0.75
@@ -145,8 +149,9 @@ assert scores["snl"] > 0.75
 # Attention over space and time
 # -----------------------------
 #
-# A test clip that the network with the block gets right. From a stroke in the odd frame (1) and from one in another frame
-# (2): where does the block look? Below right the same, summed over space: how much of what a frame gets comes from each frame.
+# A test clip that the network with the block gets right. From a stroke in the odd frame (1) and
+# from one in another frame (2): where does the block look? Below right the same, summed over
+# space: how much of what a frame gets comes from each frame.
 
 correct = (models["snl"].eval()(test).argmax(1) == test_odd) & (test_odd == 3)
 chosen = int(correct.nonzero()[0])
@@ -192,5 +197,6 @@ figure.colorbar(drawn, ax=axes["time"], label="share of the weight")
 plt.show()
 
 # %%
-# The block looks at the strokes of all frames, and hardly prefers one frame to another: to know what does not belong, it
-# takes the average of the clip, and what follows compares each frame with that.
+# The block looks at the strokes of all frames, and hardly prefers one frame to another: to know
+# what does not belong, it takes the average of the clip, and what follows compares each frame
+# with that.
