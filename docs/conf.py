@@ -38,6 +38,7 @@ extensions = [
     "docstrings",
     "inventories",
     "mathml",
+    "ways_back",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext", ".markdown": "markdown"}
 root_doc = "index"
@@ -45,11 +46,14 @@ exclude_patterns = ["_build", "examples", "gallery", "results", "**/README.md"]
 
 # Markdown stays what a repository browser shows too: no directives, headings are link targets.
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "html_image"]
 
 # A reference that leads nowhere is an error.
 nitpicky = True
-nitpick_ignore = [("py:class", "snl_graph.insert.ModelT")]  # a type variable has no page
+nitpick_ignore = [
+    ("py:class", "snl_graph.insert.ModelT"),  # a type variable has no page
+    ("py:class", "torch_geometric.nn.models.basic_gnn.BasicGNN"),  # nor has this, at its project
+]
 
 autodoc_default_options = {"show-inheritance": True, "member-order": "bysource"}
 autodoc_typehints = "signature"

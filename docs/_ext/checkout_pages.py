@@ -7,7 +7,7 @@ site needs on top is made here, from what they say:
   its links are the pages;
 - ``CONTRIBUTING.md`` and ``CHANGELOG.md`` stand above ``docs/`` and are copied in as pages;
 - a link to any other file of the checkout gives that file to download; one to the gallery's folder
-  leads to the gallery that was built.
+  leads to the gallery that was built; one to another folder is text.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PLACES = {
 """Where the site has what stands elsewhere in the checkout."""
 
 _FENCED = re.compile(r"^(```+|~~~+).*?^\1`*\s*$", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)#\s]+)((?:#[^)\s]*)?)\)")
 _SECTION = re.compile(r"^## +(.+?)\s*$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _LISTED = re.compile(r"^- (?:\*\*)?\[[^\]]+\]\(([^)#\s]+)\)", re.MULTILINE)
 
@@ -65,7 +65,9 @@ def with_links_of_the_site(text: str, written_in: Path, shown_in: Path) -> str:
             return match[0]
         path = Path(os.path.normpath(written_in / target))
         place = PLACES.get(path, path)
-        return match[1] + Path(os.path.relpath(place, shown_in)).as_posix() + match[3]
+        if place.is_dir():
+            return match[1]
+        return f"[{match[1]}]({Path(os.path.relpath(place, shown_in)).as_posix()}{match[3]})"
 
     parts, end = [], 0
     for fenced in _FENCED.finditer(text):  # what looks like a link in code is none

@@ -7,18 +7,20 @@ in literals and examples. And a name without dots leads to what alone bears it o
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
+import pkgutil
 import re
-import sys
 from typing import Any
 
 from docutils import nodes
-from matplotlib.axes import Axes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
 
-from snl_graph import plotting
+import snl_graph
 
 _LITERAL = re.compile(r"(``.+?``|:\w+:`[^`]*`)")
 _STAR_OR_BAR = re.compile(r"(?<!\\)[*|]")
@@ -56,6 +58,8 @@ def escape(
 ) -> None:
     """Before napoleon reads a docstring."""
     lines[:] = with_plain_stars(lines)
+    if what in {"attribute", "data", "property"}:
+        lines.insert(0, "")  # or napoleon takes what stands before a colon for a type
 
 
 def resolve_short_name(
@@ -77,15 +81,19 @@ def resolve_short_name(
     return make_refnode(app.builder, node["refdoc"], docname, anchor, content, target)
 
 
-def supply_axes(app: Sphinx) -> None:
-    """Give signatures the type that modules import for type checkers alone."""
-    for name in plotting.__all__:
-        sys.modules[getattr(plotting, name).__module__].__dict__.setdefault("Axes", Axes)
+def supply_types(app: Sphinx) -> None:
+    """Give signatures the types that modules import for type checkers alone."""
+    for info in pkgutil.walk_packages(snl_graph.__path__, "snl_graph."):
+        module = importlib.import_module(info.name)
+        for node in ast.parse(inspect.getsource(module)).body:
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                for statement in node.body:
+                    exec(ast.unparse(statement), vars(module))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
-    app.connect("builder-inited", supply_axes)
+    app.connect("builder-inited", supply_types)
     app.connect("autodoc-process-docstring", escape, priority=100)
     app.connect("missing-reference", resolve_short_name, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -32,6 +32,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "python": {
         "abc.ABC": ("class", "library/abc.html#abc.ABC"),
         "collections.abc.Callable": ("class", "library/collections.abc.html#{0}"),
+        "collections.abc.Collection": ("class", "library/collections.abc.html#{0}"),
         "collections.abc.Iterator": ("class", "library/collections.abc.html#{0}"),
         "collections.abc.Mapping": ("class", "library/collections.abc.html#{0}"),
         "collections.abc.Sequence": ("class", "library/collections.abc.html#{0}"),
@@ -62,6 +63,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
     "torch_geometric": {
         "torch_geometric.data.Batch": ("class", _GENERATED),
         "torch_geometric.data.Data": ("class", _GENERATED),
+        "torch_geometric.loader.NeighborLoader": ("class", "modules/loader.html#{0}"),
         "torch_geometric.nn.conv.ChebConv": ("class", _GENERATED),
         "torch_geometric.nn.conv.MessagePassing": ("class", _GENERATED),
         "torch_geometric.transforms.BaseTransform": ("class", _GENERATED),
@@ -88,6 +90,9 @@ DEFINED_AT = {
     "torch.optim.optimizer.Optimizer": "torch.optim.Optimizer",
     "torch_geometric.data.batch.Batch": "torch_geometric.data.Batch",
     "torch_geometric.data.data.Data": "torch_geometric.data.Data",
+    "torch_geometric.loader.neighbor_loader.NeighborLoader": (
+        "torch_geometric.loader.NeighborLoader"
+    ),
     "torch_geometric.nn.conv.message_passing.MessagePassing": (
         "torch_geometric.nn.conv.MessagePassing"
     ),
