@@ -27,6 +27,7 @@ def evaluate(
     devices: str = "1",
     batch_size: int | None = None,
     batches: int | None = None,
+    workers: int | None = None,
 ) -> dict[str, float]:
     """What the task of a checkpoint measures on the test part of its data set.
 
@@ -40,6 +41,7 @@ def evaluate(
         batch_size: Images at a time; by default that of the training.
         batches: At most so many; by default all. Of persons to be found again, that are some
             queries with an answer each.
+        workers: Processes that prepare items; by default as many as the data set needs.
 
     Returns:
         ``test_loss``, and the fractions ``test_top1`` and ``test_top5``, or ``test_rank1`` and
@@ -61,6 +63,7 @@ def evaluate(
         batch_size=size,
         download=download,
         test_items=None if batches is None else batches * size,
+        workers=workers,
     )
     trainer = Trainer(
         accelerator=accelerator,
@@ -99,6 +102,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser.add_argument("--accelerator", default="auto", help='"cpu", "gpu", "mps" or "auto".')
     parser.add_argument("--devices", type=str, default="1", help='How many, a list, or "auto".')
     parser.add_argument("--batches", type=int | None, help="At most so many; by default all.")
+    parser.add_argument("--workers", type=int | None, help="Processes that prepare images.")
     parser.add_argument("--batch_size", type=int | None, help="Images at a time; as in training.")
     with quiet(), errors_on_one_line(PROGRAM):
         chosen = parser.parse_args(sys.argv[1:] if args is None else list(args))

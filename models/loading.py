@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,8 @@ class PassSampler(DistributedSampler[Draw]):
     alone. Step t of all ``world`` processes together takes the next ``world · batch_size`` items,
     process r the r-th part of them, so that steps are those of one process with batches of
     ``world · batch_size``. The parts of the last step differ by one item if it does not divide; if
-    it has fewer items than there are processes, they come more than once.
+    it has fewer items than there are processes, they come more than once. A loader with
+    ``drop_last`` has no such step: what fills none of all processes is left out.
 
     Lightning shards whatever is no ``DistributedSampler`` itself, in another order.
 
@@ -102,6 +103,8 @@ class PassSampler(DistributedSampler[Draw]):
     def share(self, count: int) -> list[int]:
         """Which places of a pass of ``count`` items this process takes."""
         found = []
+        if self.loader.drop_last:
+            count -= count % self.per_step
         for start in range(0, count, self.per_step):
             step = list(range(start, min(start + self.per_step, count)))
             step += [step[i % len(step)] for i in range(self.num_replicas - len(step))]
@@ -216,6 +219,7 @@ def data_of(
     batch_size: int | None = None,
     download: bool = False,
     test_items: int | None = None,
+    workers: int | None = None,
 ) -> ImageDataModule:
     """The data of a recipe.
 
@@ -225,6 +229,7 @@ def data_of(
         batch_size: In place of the recipe's.
         download: Whether to fetch what is missing.
         test_items: At most so many items of the test part; None for all.
+        workers: Processes that prepare items; None for as many as the data set needs.
 
     Raises:
         ValueError: If the data set has no such split, or its module no such augmentation.
@@ -240,7 +245,10 @@ def data_of(
     else:
         options["crop_padding"] = recipe.crop_padding
     options["batch_size"] = batch_size or recipe.batch_size
-    return data_module(recipe.dataset, root, **options)
+    module = data_module(recipe.dataset, root, **options)
+    if workers is not None:
+        module.spec = replace(module.spec, workers=workers)
+    return module
 
 
 class ResumableData(LightningDataModule):
@@ -265,6 +273,11 @@ class ResumableData(LightningDataModule):
         trainer = self.trainer
         rank, world = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         self.loader = resumable(self.data.train_dataloader(), self.seed, rank, world, self.workers)
+        if not len(self.loader):
+            raise ValueError(
+                f"the training part fills no step of {world} processes with batches of "
+                f"{batch_size_of(self.loader)}. Take smaller batches, or fewer processes."
+            )
         if self._to_restore is not None:
             self.loader.load_state_dict(self._to_restore)
             self._to_restore = None

@@ -183,6 +183,7 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
         options.data,
         download=options.download,
         test_items=None if batches is None else batches * recipe.batch_size,
+        workers=options.workers,
     )
     rank_zero_only(data.prepare_data)()
     recipe = recipe.at(options.data)
@@ -244,6 +245,7 @@ def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
             options.data,
             accelerator=options.accelerator,
             batches=DRY_BATCHES,
+            workers=options.workers,
         )
         saved = read_checkpoint(run.checkpoint)["state_dict"]
     if options.strategy != "fsdp":  # which takes the weights of a network apart

@@ -85,8 +85,9 @@ class ImageDataModule(LightningDataModule):
                 self.spec.read(self.root, train, self.transform(train), True)
 
     def setup(self, stage: str | None = None) -> None:
-        """Open both parts, after checking their files."""
-        self.train_part = self.spec.read(self.root, True, self.transform(True), False)
+        """Open both parts, or the test part alone for the stage "test", and check their files."""
+        if stage != "test":
+            self.train_part = self.spec.read(self.root, True, self.transform(True), False)
         self.test_part = self.spec.read(self.root, False, self.transform(False), False)
         if self.test_items is not None:
             self.test_part = self.few_of(self.test_part, self.test_items)

@@ -23,7 +23,8 @@ class TrackletDataModule(ClipDataModule):
     each is a query: all queries come first. :func:`models.data.ranking.rank` makes rank-1 and mAP
     of them.
 
-    With several devices give the Trainer ``use_distributed_sampler=False``, and ``rank`` and
+    Where several processes train together, :func:`models.loading.resumable` shares whole batches
+    out. Without it give the Trainer ``use_distributed_sampler=False``, and ``rank`` and
     ``num_replicas`` here: a sampler that Lightning shuffles would tear identities apart.
 
     Args:
@@ -105,4 +106,5 @@ class TrackletDataModule(ClipDataModule):
             rank=self.rank,
             num_replicas=self.num_replicas,
         )
-        return self._loader(part, sampler=sampler)
+        # A step that several processes share must leave each of them whole persons.
+        return self._loader(part, sampler=sampler, drop_last=True)

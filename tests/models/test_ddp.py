@@ -9,6 +9,7 @@ from math import cos, pi
 from pathlib import Path
 
 import pytest
+import scipy.io
 import torch
 from lightning import seed_everything
 from torch import Tensor, nn
@@ -16,11 +17,17 @@ from torch.nn.functional import cross_entropy
 
 from models import train
 from models.checkpoints import progress_of, read_checkpoint
+from models.data import data_module
+from models.data.making import make
+from models.data.synthetic import Plan
 from models.entry import RunStoppedError, quiet
+from models.evaluate import evaluate
 from models.loading import data_of, resumable
+from models.networks import NETWORKS
 from models.recipe import Recipe
 from models.training import Classifier
 from tests.distributed.processes import Processes
+from tests.models.conftest import SMALL
 
 Group = Callable[[int], Processes]
 
@@ -165,3 +172,45 @@ def test_two_processes_resume_in_mid_epoch(group: Group, tmp_path: Path) -> None
     found, _ = group(2).run(resumed, str(tmp_path / "stopped"))
     assert len(found["random_states"]) == 2
     assert_close(found["state_dict"], expected["state_dict"])
+
+
+REID = ["table9_mars_snl", "--pretrained=null", "--after=[layer3.0]", "--size=[32, 16]"]
+REID += ["--batch_size=4", "--task_options.tracklets=2", "--epochs=1", "--test_every=1"]
+REID += ["--accelerator=cpu", "--workers=0"]
+
+
+@pytest.fixture
+def mars(tmp_path: Path) -> Path:
+    """Tracklets for the test of an odd number, which two processes cannot share evenly."""
+    root = tmp_path / "mars"
+    make("mars", root, Plan(classes=4, items=2, frames=4, height=32, width=16))
+    path = root / "info/tracks_test_info.mat"
+    rows = scipy.io.loadmat(path)["track_test_info"]
+    scipy.io.savemat(path, {"track_test_info": rows[:-1]})
+    data = data_module("mars", root)
+    data.setup()
+    assert len(data.test_part) % 2 == 1
+    return root
+
+
+def searched(folder: str, mars: str) -> dict[str, float]:
+    """What two processes measure after an epoch of re-identification."""
+    os.environ["TORCHELASTIC_RUN_ID"] = "test"
+    NETWORKS.update(SMALL)
+    with quiet():
+        name, recipe, chosen = train.parse(
+            [*REID, f"--data={mars}", f"--out={folder}", "--devices=2", "--strategy=ddp"]
+        )
+        return train.train(name, recipe, chosen).metrics
+
+
+def test_two_processes_find_the_persons_that_one_finds(
+    group: Group, mars: Path, tmp_path: Path, small_networks: None
+) -> None:
+    both = group(2).run(searched, str(tmp_path / "runs"), str(mars))
+    last = tmp_path / "runs/table9_mars_snl/version_0/checkpoints/last.ckpt"
+    with quiet():
+        expected = evaluate(last, mars, accelerator="cpu", workers=0)
+    for found in both:
+        for name in ("test_rank1", "test_mAP", "test_loss"):
+            assert found[name] == pytest.approx(expected[name], abs=1e-5)
