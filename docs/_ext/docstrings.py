@@ -59,7 +59,7 @@ def escape(
     """Before napoleon reads a docstring."""
     lines[:] = with_plain_stars(lines)
     if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")  # or napoleon takes what stands before a colon for a type
+        lines.insert(0, "\\ ")  # or napoleon takes what stands before a colon for a type
 
 
 def resolve_short_name(
@@ -81,6 +81,19 @@ def resolve_short_name(
     return make_refnode(app.builder, node["refdoc"], docname, anchor, content, target)
 
 
+def shorten_defaults(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: object,
+    options: object,
+    signature: str | None,
+    returns: str | None,
+) -> tuple[str | None, str | None]:
+    """Defaults that a dataclass makes anew are written ``...``; their own form is no Python."""
+    return signature and signature.replace("<factory>", "..."), returns
+
+
 def supply_types(app: Sphinx) -> None:
     """Give signatures the types that modules import for type checkers alone."""
     for info in pkgutil.walk_packages(snl_graph.__path__, "snl_graph."):
@@ -95,5 +108,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Called by Sphinx."""
     app.connect("builder-inited", supply_types)
     app.connect("autodoc-process-docstring", escape, priority=100)
+    app.connect("autodoc-process-signature", shorten_defaults)
     app.connect("missing-reference", resolve_short_name, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

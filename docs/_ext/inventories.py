@@ -22,6 +22,7 @@ SITES = {
     "torch_geometric": "https://pytorch-geometric.readthedocs.io/en/latest",
     "networkx": "https://networkx.org/documentation/stable",
     "matplotlib": "https://matplotlib.org/stable",
+    "torchvision": "https://docs.pytorch.org/vision/stable",
     "lightning": "https://lightning.ai/docs/pytorch/stable",
 }
 """Root of each project's documentation."""
@@ -75,6 +76,9 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
         "matplotlib.axes.Axes": ("class", "api/_as_gen/{0}.html#{0}"),
         "matplotlib.figure.Figure": ("class", "api/_as_gen/{0}.html#{0}"),
     },
+    "torchvision": {
+        "torchvision.models.WeightsEnum": ("class", "models.html#{0}"),
+    },
     "lightning": {
         "lightning.pytorch.LightningModule": ("class", "common/lightning_module.html#{0}"),
         "lightning.pytorch.Trainer": ("class", "common/trainer.html#{0}"),
@@ -84,6 +88,7 @@ NAMES: dict[str, dict[str, tuple[str, str]]] = {
 """Of each project: name, its kind, and its page below the root; ``{0}`` is the name."""
 
 DEFINED_AT = {
+    "torchvision.models._api.WeightsEnum": "torchvision.models.WeightsEnum",
     "matplotlib.axes._axes.Axes": "matplotlib.axes.Axes",
     "torch.nn.modules.module.Module": "torch.nn.Module",
     "torch.nn.modules.container.ModuleList": "torch.nn.ModuleList",
