@@ -97,8 +97,8 @@ def test_scales_that_are_numbers(scale: float) -> None:
         (lambda: SignedDot("1/r"), r'scale is a number, "1/n" or "1/sqrt\(n\)"; got "1/r"'),
         (lambda: EmbeddedGaussian("1/r"), r'scale is a number or "1/sqrt\(r\)"; got "1/r"'),
         (lambda: Gaussian("1/n"), r'scale is a number or "1/sqrt\(r\)"; got "1/n"'),
-        (lambda: RBF(0.0), "gamma must be positive, got 0.0"),
-        (lambda: RBF(float("nan")), "gamma must be positive, got nan"),
+        (lambda: RBF(0.0), "gamma must be a positive number, got 0.0"),
+        (lambda: RBF(float("nan")), "gamma must be a positive number, got nan"),
         (lambda: Concatenation(0), "at least one channel, got 0"),
     ],
 )
