@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import wasserstein_distance
 from torch import Tensor
 
 from snl_graph.operators import AffinityOperator
@@ -133,8 +132,16 @@ def lanczos_density(
     values, weights = _mean(rules)
     half = max(diagonals.shape[1] // 2, 1)
     rough = _mean(ritz(diagonals[:, :half], offs[:, :half]))
-    error = wasserstein_distance(values, rough[0], weights, rough[1]) + _deviation(rules)
+    error = distance((values, weights), rough) + _deviation(rules)
     return _density(values, weights, float(error), bins, "lanczos")
+
+
+def distance(one: tuple[Array, Array], other: tuple[Array, Array]) -> float:
+    """∫ |F − G| dλ of two distributions, each of points and their weights, which sum to 1."""
+    points = np.concatenate([one[0], other[0]])
+    weights = np.concatenate([one[1], -other[1]])
+    order = np.argsort(points, kind="stable")
+    return float(np.abs(np.cumsum(weights[order])[:-1]) @ np.diff(points[order]))
 
 
 def _complex() -> ValueError:

@@ -4,9 +4,11 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
 
 from snl_graph import affinity, spectral_density
 from snl_graph.operators import DenseOperator
+from snl_graph.spectral import density
 from snl_graph.spectral.density import lanczos_density
 from snl_graph.spectral.graph import OneGraph
 from snl_graph.spectral.sources import as_operators
@@ -61,6 +63,16 @@ def test_the_estimated_error_is_no_idle_number():
     assert distance(true, coarse) > 5 * distance(true, fine)
     assert coarse.error > 2 * fine.error
     assert distance(true, coarse) <= coarse.error
+
+
+def test_the_distance_of_distributions_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    for sizes in ((1, 1), (1, 7), (20, 13)):
+        points = [rng.integers(0, 9, size) / 4 for size in sizes]  # some fall together
+        weights = [rng.dirichlet(np.ones(size)) for size in sizes]
+        found = density.distance(*zip(points, weights, strict=True))
+        expected = wasserstein_distance(*points, *weights)
+        assert found == pytest.approx(expected, abs=1e-13)
 
 
 def test_a_small_graph_and_factors_are_counted_exactly():
