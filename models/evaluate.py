@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jsonargparse import ArgumentParser
 from lightning import Trainer
@@ -52,6 +53,23 @@ def evaluate(
         DataFileError: If a data file is missing or corrupt.
     """
     content = read_checkpoint(checkpoint)
+    return measure(
+        content, checkpoint, data, download, accelerator, devices, batch_size, batches, workers
+    )
+
+
+def measure(
+    content: dict[str, Any],
+    checkpoint: Path,
+    data: Path,
+    download: bool = False,
+    accelerator: str = "auto",
+    devices: str = "1",
+    batch_size: int | None = None,
+    batches: int | None = None,
+    workers: int | None = None,
+) -> dict[str, float]:
+    """As :func:`evaluate`, of a checkpoint that has been read: ``content``, from ``checkpoint``."""
     recipe = recipe_of(content, checkpoint)
     model = learner_of(recipe)
     require_same_architecture(content, model, checkpoint)

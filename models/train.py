@@ -24,7 +24,7 @@ from rich.console import Console
 
 from models.checkpoints import progress_of, read_checkpoint, require_same_architecture
 from models.entry import errors_on_one_line, print_results, quiet
-from models.evaluate import evaluate
+from models.evaluate import measure
 from models.learners import learner_of
 from models.loading import ResumableData, data_of
 from models.pretrained import load_pretrained
@@ -240,25 +240,26 @@ def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
         options = options.clone()
         options.out, options.checkpoint_every = Path(folder), 1
         run = train(name, short, options, DRY_BATCHES)
-        found = evaluate(
+        content = read_checkpoint(run.checkpoint)
+        found = measure(
+            content,
             run.checkpoint,
             options.data,
             accelerator=options.accelerator,
             batches=DRY_BATCHES,
             workers=options.workers,
         )
-        saved = read_checkpoint(run.checkpoint)["state_dict"]
     if options.strategy != "fsdp":  # which takes the weights of a network apart
         for weight, value in run.model.state_dict().items():
-            if not torch.equal(saved[weight], value.cpu()):
+            if not torch.equal(content["state_dict"][weight], value.cpu()):
                 raise RuntimeError(f"the checkpoint of {name} has not the run's {weight}.")
-    for measure, value in found.items():
-        before = run.metrics[measure]
+    for what, value in found.items():
+        before = run.metrics[what]
         # A step from scratch may leave a deep network that overflows in testing, both times alike.
         both_overflow = math.isnan(value) and math.isnan(before)
         if not both_overflow and not math.isclose(value, before, rel_tol=1e-3, abs_tol=1e-3):
             raise RuntimeError(
-                f"the checkpoint of {name} has a {measure} of {value}, its run had {before}: it "
+                f"the checkpoint of {name} has a {what} of {value}, its run had {before}: it "
                 f"does not hold all that decides the result."
             )
     Console().print(

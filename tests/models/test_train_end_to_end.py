@@ -114,13 +114,27 @@ def test_a_dry_run_proves_a_recipe_and_leaves_nothing(args, tmp_path, monkeypatc
 
 def test_a_dry_run_finds_a_checkpoint_that_lacks_something(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    real = train.evaluate
+    real = train.measure
     monkeypatch.setattr(
         train,
-        "evaluate",
+        "measure",
         lambda *args, **options: {"test_loss": 1 + real(*args, **options)["test_loss"]},
     )
     with pytest.raises(RuntimeError, match="does not hold all that decides the result"):
+        train.main(["digits", *CPU, "--dry-run"])
+
+
+def test_a_dry_run_compares_every_weight(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    real = train.read_checkpoint
+
+    def spoilt(path):
+        content = real(path)
+        content["state_dict"]["network.fc.bias"][0] += 1e-3
+        return content
+
+    monkeypatch.setattr(train, "read_checkpoint", spoilt)
+    with pytest.raises(RuntimeError, match=r"has not the run's network\.fc\.bias"):
         train.main(["digits", *CPU, "--dry-run"])
 
 
