@@ -95,7 +95,9 @@ def contents_of(index: str) -> str:
         names = [os.path.splitext(target)[0] for target in _LISTED.findall(section)]
         if names:
             tables.append(
-                "\n".join(["", ":::{toctree}", ":hidden:", f":caption: {caption}", "", *names, ":::"])
+                "\n".join(
+                    ["", ":::{toctree}", ":hidden:", f":caption: {caption}", "", *names, ":::"]
+                )
             )
     return "\n".join([*tables, ""])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from docutils.utils.math import MathError
 from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.writers.html5 import HTML5Translator
-
 
 SIGNS = str.maketrans(
     {
@@ -29,6 +30,20 @@ SIGNS = str.maketrans(
 """Signs that formulas are written with, by the names that docutils knows them under."""
 
 
+_BARE = re.compile(r"\\([td]?frac|[td]?binom) *(\w) *(\w)")
+"""Two bare characters as the parts of a fraction, which LaTeX reads and docutils does not."""
+
+
+def readable(formula: str) -> str:
+    r"""LaTeX of signs and forms that docutils knows.
+
+    Example:
+        >>> readable(r"\tfrac12 M ⊙ C")
+        '\\tfrac{1}{2} M \\odot  C'
+    """
+    return _BARE.sub(r"\\\1{\2}{\3}", formula.translate(SIGNS))
+
+
 def mathml_of(node: nodes.math | nodes.math_block, *, is_block: bool) -> str:
     """The formula of a node.
 
@@ -36,7 +51,7 @@ def mathml_of(node: nodes.math | nodes.math_block, *, is_block: bool) -> str:
         SphinxError: If it is not LaTeX that docutils knows.
     """
     try:
-        return tex2mathml(node.astext().translate(SIGNS), as_block=is_block)
+        return tex2mathml(readable(node.astext()), as_block=is_block)
     except MathError as error:
         raise SphinxError(f"cannot draw the formula {node.astext()!r}: {error}") from error
 
