@@ -146,7 +146,13 @@ for ax, (name, classes) in zip(axes[0, 1:], panels.items(), strict=True):
     ax.set_title(name if name == "mask" else f"{name}: {share:.0%}")
 ((block, x),) = block_inputs(models["cc"], test[shown : shown + 1]).values()
 seen = attention_of(block, x)
-plot_attention_views(seen, (18, 20), axes[1], image=-test[shown, 0], gamma=0.5)  # drawn as ink
+row, column, width = 18, 20, SIDE // 2
+reached = {view.label: found[0] > 0 for view, found in seen.rows([row * width + column]).items()}
+cross = torch.zeros(width, width, dtype=torch.bool)
+cross[row], cross[:, column] = True, True
+assert not (reached["pass 1"] & ~cross.flatten()).any()
+assert reached["all 2 passes"].all()
+plot_attention_views(seen, (row, column), axes[1], image=-test[shown, 0], gamma=0.5)  # drawn as ink
 handles = [plt.Rectangle((0, 0), 1, 1, color=colours(i)) for i in range(3)]
 figure.legend(handles, TEXTURES, loc="outside lower center", ncols=3, frameon=False)
 for ax in axes.flat:
