@@ -1,4 +1,4 @@
-"""How the documentation site is built: ``python -m sphinx -W --keep-going -b html docs build/site``.
+"""How the site is built: ``python -m sphinx -W --keep-going -b html docs build/site``.
 
 Everything that the site shows is in the checkout, so a build needs no network, and neither does a
 reader. ``SNL_DOCS_ONLINE=1`` asks the other projects' sites for their inventories first;

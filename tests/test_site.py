@@ -1,5 +1,6 @@
 """The documentation site as it is written: nothing public is missing, nothing named is invented."""
 
+import doctest
 import importlib
 import pkgutil
 import posixpath
@@ -120,8 +121,8 @@ def extensions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     pytest.importorskip("sphinx", reason='the site is built with pip install -e ".[docs]"')
     monkeypatch.syspath_prepend(str(DOCS / "_ext"))
     yield
-    for name in ("inventories", "checkout_pages"):
-        sys.modules.pop(name, None)
+    for path in (DOCS / "_ext").glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 @pytest.mark.usefixtures("extensions")
@@ -152,6 +153,14 @@ def test_an_inventory_is_one_that_sphinx_reads(tmp_path: Path) -> None:
     with Path(second).open("rb") as file:
         found = InventoryFile.load(file, root, posixpath.join)
     assert set(found["py:class"]) == set(inventories.NAMES["torch"])
+
+
+@pytest.mark.usefixtures("extensions")
+@pytest.mark.parametrize("path", sorted((DOCS / "_ext").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_of_the_extensions_hold(path: Path) -> None:
+    module = importlib.import_module(path.stem)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.testmod(module, optionflags=flags).failed == 0
 
 
 @pytest.mark.usefixtures("extensions")

@@ -77,10 +77,10 @@ def with_links_of_the_site(text: str, written_in: Path, shown_in: Path) -> str:
 
 
 def contents_of(index: str) -> str:
-    """The tables of contents that the sections of the home page make.
+    r"""The tables of contents that the sections of the home page make.
 
     Example:
-        >>> print(contents_of("# Home\\n\\n## Learn\\n\\n- [A page](a.md): with a word\\n"))
+        >>> print(contents_of("# Home\n\n## Learn\n\n- [A page](a.md): with a word\n"))
         <BLANKLINE>
         :::{toctree}
         :hidden:

@@ -20,7 +20,7 @@ def place_of(name: str, places: set[str]) -> str | None:
     """The place whose name ends as this one does, as far as possible.
 
     Example:
-        >>> place_of("snl_graph.SpectralUnit", {"snl_graph.blocks.SpectralUnit", "snl_graph.spectrum"})
+        >>> place_of("snl_graph.SpectralUnit", {"snl_graph.blocks.SpectralUnit"})
         'snl_graph.blocks.SpectralUnit'
     """
     if name in places:
