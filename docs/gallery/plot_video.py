@@ -177,7 +177,7 @@ axes["clip"].set_title("six frames of a test clip; the fourth does not belong", 
 axes["clip"].set_xlabel("")
 for ax, name in ((axes["odd"], "from 1, in the odd frame"), (axes["other"], "from 2")):
     ax.set_title(name, fontsize="medium")
-    ax.set_xlabel("weights" + ax.get_xlabel().split(":")[1], fontsize="small")
+    ax.set_xlabel("weights " + ax.get_xlabel().split(": ")[-1], fontsize="small")
 
 bars = axes["scores"]
 bars.barh(list(scores), list(scores.values()), color=["#D55E00", "#0072B2"], height=0.5)
