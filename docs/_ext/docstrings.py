@@ -1,8 +1,8 @@
 """Docstrings that read well in ``help()``, read as reStructuredText.
 
 There, ``(*batch, N, C)`` is a shape and ``|μ|`` an absolute value; in reStructuredText a star
-begins emphasis and a bar a substitution, neither of which the docstrings use. So both are escaped, except
-in literals and examples. And a name without dots leads to what alone bears it on this site.
+begins emphasis and a bar a substitution, neither of which the docstrings use. So both are escaped,
+except in literals and examples. And a name without dots leads to what alone bears it on this site.
 """
 
 from __future__ import annotations
