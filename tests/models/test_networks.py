@@ -3,7 +3,7 @@ import torch
 
 from models.networks import NETWORKS, build_network
 from models.preresnet import BasicBlock, PreResNet
-from models.resnet import resnet
+from models.resnet import ARCHITECTURES, resnet
 from snl_graph import insert_block
 
 WIDTHS = (16, 32, 64)
@@ -65,6 +65,13 @@ def test_preresnet_has_the_parameters_of_the_formula(
 def test_resnet_has_the_published_parameters(name, published):
     with torch.device("meta"):
         assert count(resnet(name)) == published
+
+
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
+def test_the_cifar_stem_alone_makes_the_difference_to_the_published_parameters(name):
+    with torch.device("meta"):
+        theirs, ours = resnet(name), build_network(f"{name}_cifar", num_classes=1000)
+    assert count(theirs) - count(ours) == (7 * 7 - 3 * 3) * 3 * 64
 
 
 @pytest.mark.parametrize("name", ["preresnet20", "preresnet56", "preresnet83", "preresnet110"])

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 import pytest
+import torch
 
 from models import train
 from models.networks import POSITIONS
@@ -11,6 +12,7 @@ from models.paper import ROWS, text_of, write
 from models.paper.__main__ import main as paper
 from models.recipe import PAPER_RECIPES
 from models.schedules import learning_rate_factor
+from models.training import network_of
 
 OFFICIAL = "_split1"
 
@@ -136,6 +138,26 @@ def test_clips_are_as_long_as_they_should_be(name, frames, span, size):
     spec = ROWS[name].recipe.spec
     assert (spec.sampling.frames, spec.sampling.span, spec.size) == (frames, span, size)
     assert ROWS["table7_cub200"].recipe.spec.size == (448, 448)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        # torchvision's networks. Table 6 prints + 2.62 M of SNL and + 2.09 M of NL and CGNL: five
+        # and four convolutions between 1024 and 512 channels, 2¹⁹ each, and a norm, 2 · 1024.
+        ("table6_resnet50", 25_557_032),
+        ("table6_resnet50_snl", 25_557_032 + 2_623_488),
+        ("table6_resnet50_nl", 25_557_032 + 2_099_200),
+        ("table6_resnet50_cgnl", 25_557_032 + 2_099_200),
+        ("table6_resnet101_snl", 44_549_160 + 2_623_488),
+        ("table6_resnet152_snl", 60_192_808 + 2_623_488),
+        ("table6_resnet50_se", 28_088_024),  # timm's seresnet50; Hu et al.: 28.1 M
+    ],
+)
+def test_the_networks_of_table_6_have_the_printed_parameters(name, parameters):
+    with torch.device("meta"):
+        network = network_of(ROWS[name].recipe)
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 def test_the_tasks_of_mars_and_of_persons():
