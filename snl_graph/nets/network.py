@@ -1,7 +1,5 @@
 """``SNLNet``: a graph network of spectral nonlocal layers, used as PyG's own models are."""
 
-from __future__ import annotations
-
 import copy
 from typing import Any, Final
 
@@ -15,6 +13,11 @@ from torch_geometric.nn.models.basic_gnn import BasicGNN
 from snl_graph.conv import SNLConv
 from snl_graph.nets.sampled import check_trimming, check_whole_neighbourhoods
 from snl_graph.nets.undirected import require_undirected
+
+# Names, and no postponed annotations: the torch.fx of older PyTorch, which `to_hetero` traces with,
+# wants one type to be one object wherever it stands.
+MaybeTensor = Tensor | None
+MaybeCounts = list[int] | None
 
 
 class SNLNet(BasicGNN):
@@ -103,13 +106,13 @@ class SNLNet(BasicGNN):
     def forward(
         self,
         x: Tensor,
-        edge_index: Tensor | None = None,
-        edge_weight: Tensor | None = None,
-        edge_attr: Tensor | None = None,
-        batch: Tensor | None = None,
+        edge_index: MaybeTensor = None,
+        edge_weight: MaybeTensor = None,
+        edge_attr: MaybeTensor = None,
+        batch: MaybeTensor = None,
         batch_size: int | None = None,
-        num_sampled_nodes_per_hop: list[int] | None = None,
-        num_sampled_edges_per_hop: list[int] | None = None,
+        num_sampled_nodes_per_hop: MaybeCounts = None,
+        num_sampled_edges_per_hop: MaybeCounts = None,
     ) -> Tensor:
         """Output for each node.
 
