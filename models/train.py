@@ -191,6 +191,8 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
     data.setup()
     steps = min(len(data.train_dataloader()), batches or sys.maxsize)
     trainer = make_trainer(name, recipe, options, steps, model, batches)
+    # Lightning reads a checkpoint before it does so, and would round float64 to float32.
+    trainer.precision_plugin.convert_module(model)
     folder = Path(str(trainer.log_dir))
     _open_run_folder(folder, trainer, recipe)
     start = time.perf_counter()

@@ -167,11 +167,13 @@ def resumed(folder: str) -> dict[str, Tensor] | None:
     return trained(folder, 2, "batch", f"--resume={last}")
 
 
-def test_two_processes_resume_in_mid_epoch(group: Group, tmp_path: Path) -> None:
+def test_two_processes_resume_in_mid_epoch_to_the_bit(group: Group, tmp_path: Path) -> None:
     expected, _ = group(2).run(trained, str(tmp_path / "whole"), 2, "batch")
     found, _ = group(2).run(resumed, str(tmp_path / "stopped"))
     assert len(found["random_states"]) == 2
-    assert_close(found["state_dict"], expected["state_dict"])
+    assert found["state_dict"].keys() == expected["state_dict"].keys()
+    for key, value in expected["state_dict"].items():
+        assert torch.equal(found["state_dict"][key], value), key
 
 
 REID = ["table9_mars_snl", "--pretrained=null", "--after=[layer3.0]", "--size=[32, 16]"]
