@@ -75,6 +75,7 @@ intersphinx_timeout = 10
 sphinx_gallery_conf = {
     "examples_dirs": "gallery",
     "gallery_dirs": "auto_gallery",
+    "within_subsection_order": "FileNameSortKey",
     "filename_pattern": r"\.py$",
     "ignore_pattern": r"(__init__|/_)",
     "abort_on_example_error": True,

@@ -8,8 +8,8 @@ so nothing is lost; then it learns, first alone, with the backbone frozen, later
 rest.
 
 The task here: two handwritten digits stand at the ends of a strip. *Are they the same digit?* No
-layer of the network sees both whole: the last one looks at 25 columns at a time, and the strip has
-32.
+layer of the network sees both whole: the last one looks at 25 columns at a time, and the strip
+has 32.
 """
 
 # %%
@@ -157,10 +157,10 @@ for name, block in {"no block": None, "snl": "snl"}.items():
     print(f"{name:9} backbone frozen {frozen:.1%}, fine-tuned {tuned:.1%}")
 
 # %%
-# Without a block the network stays near chance: what each position saw is averaged over the strip,
-# and an average of two digits does not say whether they are alike. With the block each digit sees
-# the other before that average is taken. One seed each, so small differences mean nothing; this one
-# is not small.
+# Without a block the network stays near chance: what each position saw is averaged over the
+# strip, and an average of two digits does not say whether they are alike. With the block each
+# digit sees the other before that average is taken. One seed each, so small differences mean
+# nothing; this one is not small.
 
 assert curves["no block"][-1] < 0.65
 assert curves["snl"][-1] > max(curves["snl"][HALF // EVERY], curves["no block"][-1] + 0.1)

@@ -50,7 +50,7 @@ for _ in range(300):
     optimizer.zero_grad()
     cross_entropy(model(images[batch]), classes[batch]).backward()
     optimizer.step()
-model.eval()
+_ = model.eval()
 
 # %%
 # Export

@@ -18,8 +18,8 @@ instead of N².
 # variance 1, so brightness does not give the answer away.
 #
 # Training: upper halves of the photographs, random blobs as shapes. Test: lower halves, and as
-# shape the silhouette of a horse, a mask that the package does ship. Neither its pixels nor its
-# shape were seen in training.
+# shape the silhouette of a horse, a mask that the package does ship. Training has seen neither
+# these pixels nor this shape.
 
 import matplotlib.pyplot as plt
 import torch

@@ -164,6 +164,7 @@ a = block.affinity_of(x).to_dense()[0].detach()
 between = a.view(FRAMES, -1, FRAMES, a.shape[-1] // FRAMES).sum(-1).mean(1)
 share = between / between.sum(1, keepdim=True)
 print(f"a frame gets {share.min():.0%} to {share.max():.0%} of its weight from any one frame")
+assert share.max() < 2 * share.min()
 
 figure, axes = plt.subplot_mosaic(
     [["clip", "clip"], ["odd", "odd"], ["other", "other"], ["scores", "time"]],
