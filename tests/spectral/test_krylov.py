@@ -51,9 +51,9 @@ def test_the_least_eigenvalues_come_with_their_copies(solver, name, k, monkeypat
     assert expected[-1] - found.lambda_max <= found.lambda_max_error + 1e-9
 
 
-def test_hypercube_of_4096_nodes_has_its_binomial_spectrum():
-    found = spectrum(nx.hypercube_graph(12), 13)
-    expected = np.repeat([0, 2 / 12], [1, math.comb(12, 1)])
+def test_hypercube_of_1024_nodes_has_its_binomial_spectrum():
+    found = spectrum(nx.hypercube_graph(10), 11)
+    expected = np.repeat([0, 2 / 10], [1, math.comb(10, 1)])
     np.testing.assert_allclose(found.eigenvalues.numpy(), expected, atol=1e-9)
     assert found.lambda_max == pytest.approx(2, abs=1e-9)
 

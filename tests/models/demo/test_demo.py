@@ -151,7 +151,7 @@ def test_the_main_job_writes_a_page_that_needs_nothing_else(tmp_path, monkeypatc
     for name, task in list(TASKS.items()):
         monkeypatch.setitem(TASKS, name, replace(task, short_epochs=1))
     out = tmp_path / "demo"
-    program.main(["--short", "--out", str(out)])
+    program.main(["--short", "--processes", "1", "--out", str(out)])
     assert {path.name for path in out.iterdir()} == OWN_FILES
 
     with (out / "results.csv").open() as file:
