@@ -11,6 +11,7 @@ from importlib.metadata import version as installed_version
 
 import torch
 
+from snl_graph.memory import free_bytes, gibibytes
 from snl_graph.version import __version__
 
 
@@ -25,8 +26,19 @@ class Environment:
         torch: Version of PyTorch, with its build (``+cpu``, ``+cu...``).
         torch_geometric: Version of PyTorch Geometric.
         torch_scatter: Version of torch-scatter, or why it does not load; None if it is absent.
-        torchvision: Version of torchvision; None if it is absent.
+        pyg_lib: The same of pyg-lib, which samples neighbours.
+        numpy: Version of NumPy.
+        scipy: Version of SciPy.
+        networkx: Version of networkx.
+        torchvision: Version of torchvision; None if it is absent, as the next.
+        timm: Version of timm.
+        lightning: Version of Lightning.
+        matplotlib: Version of Matplotlib.
+        safetensors: Version of safetensors.
+        cuda: Versions of CUDA and cuDNN that PyTorch was built with; None of a build without.
         devices: Names of the devices tensors can live on, the processor first.
+        cpu: Widest vector instructions that PyTorch uses, which decide the last bits of a sum.
+        memory: Memory that could be had when asked; None where nobody knows.
         threads: Threads of one operation on the processor.
         cpp_compiler: First line of the C++ compiler's version; None if there is none, and then
             ``torch.compile`` does not work on the processor.
@@ -38,8 +50,19 @@ class Environment:
     torch: str
     torch_geometric: str | None
     torch_scatter: str | None
+    pyg_lib: str | None
+    numpy: str | None
+    scipy: str | None
+    networkx: str | None
     torchvision: str | None
+    timm: str | None
+    lightning: str | None
+    matplotlib: str | None
+    safetensors: str | None
+    cuda: str | None
     devices: list[str]
+    cpu: str
+    memory: str | None
     threads: int
     cpp_compiler: str | None
 
@@ -63,8 +86,19 @@ def environment() -> Environment:
         torch=torch.__version__,
         torch_geometric=_version("torch-geometric"),
         torch_scatter=_extension("torch-scatter", "torch_scatter"),
+        pyg_lib=_extension("pyg-lib", "pyg_lib"),
+        numpy=_version("numpy"),
+        scipy=_version("scipy"),
+        networkx=_version("networkx"),
         torchvision=_version("torchvision"),
+        timm=_version("timm"),
+        lightning=_version("lightning"),
+        matplotlib=_version("matplotlib"),
+        safetensors=_version("safetensors"),
+        cuda=_cuda(),
         devices=_devices(),
+        cpu=torch.backends.cpu.get_cpu_capability(),
+        memory=_memory(),
         threads=torch.get_num_threads(),
         cpp_compiler=cpp_compiler(),
     )
@@ -104,6 +138,17 @@ def _extension(distribution: str, module: str) -> str | None:
         reason = str(error).partition("\n")[0]
         return f"{version}, which does not load ({reason}); build it again for this PyTorch"
     return version
+
+
+def _cuda() -> str | None:
+    if torch.version.cuda is None:
+        return None
+    return f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+
+
+def _memory() -> str | None:
+    free = free_bytes(torch.device("cpu"))
+    return None if free is None else gibibytes(free)
 
 
 def _devices() -> list[str]:

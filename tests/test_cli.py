@@ -32,6 +32,11 @@ def test_info_as_json_holds_the_facts_of_this_environment() -> None:
     assert facts["torch"] == torch.__version__
     assert facts["torch_geometric"] == version("torch-geometric")
     assert facts["threads"] == torch.get_num_threads()
+    assert facts["cpu"] == torch.backends.cpu.get_cpu_capability()
+    for package in ("networkx", "numpy", "scipy"):
+        assert facts[package] == version(package)
+    assert (facts["cuda"] is None) == (torch.version.cuda is None)
+    assert facts["memory"] is None or float(facts["memory"].removesuffix(" GiB")) > 0
     assert facts["devices"][0] == "cpu"
     assert len([d for d in facts["devices"] if d.startswith("cuda")]) == torch.cuda.device_count()
 

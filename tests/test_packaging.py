@@ -52,7 +52,7 @@ def third_party_imports(folder: Path) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("snl_graph", ("plot", "models")), ("models", ("models",)), ("tests", ("test",))],
+    [("snl_graph", ("plot", "models")), ("models", ("models",)), ("tests", ("test", "docs"))],
 )
 def test_every_import_is_declared(folder: str, extras: tuple[str, ...]) -> None:
     imported = dict(third_party_imports(CHECKOUT / folder))
