@@ -157,6 +157,19 @@ def script() -> ModuleType:
     return module
 
 
+def test_without_a_repository_sources_are_what_git_would_not_ignore(
+    script: ModuleType, repository: Path
+) -> None:
+    known = script.source_files(repository)
+    assert known == set(NEEDED)
+    shutil.rmtree(repository / ".git")
+    (repository / ".gitignore").write_text("__pycache__/\n")
+    (repository / "snl_graph/__pycache__").mkdir()
+    (repository / "snl_graph/__pycache__/version.pyc").touch()
+    (repository / "notes.txt").touch()
+    assert script.source_files(repository) == known
+
+
 SOURCES = {"snl_graph/a.py", "snl_graph/py.typed", "models/b.py", "README.md"}
 WHEEL = [
     *("snl_graph/a.py", "snl_graph/py.typed"),
