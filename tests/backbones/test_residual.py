@@ -9,7 +9,6 @@ import pytest
 import timm
 import torch
 import torchvision
-from torch import nn
 
 import snl_graph.backbones
 import snl_graph.backbones.timm as register
