@@ -1,6 +1,8 @@
 """The 2r×2r problem against the N×N one."""
 
 import itertools
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -127,6 +129,31 @@ def test_batches_and_heads_of_factors_give_one_spectrum_each():
     found = spectrum((conv, torch.randn(500, 4, dtype=torch.float64)))
     assert [one.solver for one in found] == ["factored", "factored"]
     assert abs(found[0].eigenvalues[0]) < 1e-12
+
+
+@torch.no_grad()
+def test_all_eigenvalues_of_65_536_pixels_take_seconds_and_little_memory():
+    torch.manual_seed(0)
+    block, x = nonlocal_block("snl", 64).eval(), torch.randn(1, 64, 256, 256)
+    tracemalloc.start()  # of NumPy, which solves; the feature map and A are PyTorch's
+    start = time.process_time()
+    (found,) = spectrum((block, x))
+    seconds = time.process_time() - start
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds < 10
+    assert peak < 2**29
+    assert (found.solver, found.is_real, len(found.eigenvalues)) == ("factored", True, 256**2)
+    assert abs(found.eigenvalues[0]) < 1e-5
+    assert found.lambda_max <= 2
+    # Their sum, by the diagonal of A.
+    phi, psi = (
+        torch.einsum("oc,bchw->bohw", lin.weight.flatten(1), x).relu().double().flatten(2)[0]
+        for lin in (block.affinity.phi, block.affinity.psi)
+    )
+    degree = (phi.T @ psi.sum(1) + psi.T @ phi.sum(1)) / 2
+    trace = 256**2 - ((phi * psi).sum(0) / degree).sum()
+    torch.testing.assert_close(found.eigenvalues.sum(), trace, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
