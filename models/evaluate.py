@@ -12,9 +12,9 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from rich.console import Console
 
-from models.checkpoints import progress_of, read_checkpoint, recipe_of, require_same_architecture
+from models.checkpoints import progress_of, read_checkpoint
 from models.entry import devices_of, errors_on_one_line, print_results, quiet
-from models.learners import learner_of
+from models.learners import trained_learner
 from models.loading import data_of
 
 PROGRAM = "python -m models.evaluate"
@@ -70,10 +70,8 @@ def measure(
     workers: int | None = None,
 ) -> dict[str, float]:
     """As :func:`evaluate`, of a checkpoint that has been read: ``content``, from ``checkpoint``."""
-    recipe = recipe_of(content, checkpoint)
-    model = learner_of(recipe)
-    require_same_architecture(content, model, checkpoint)
-    model.load_state_dict(content["state_dict"])
+    model = trained_learner(content, checkpoint)
+    recipe = model.recipe
     size = batch_size or recipe.batch_size
     module = data_of(
         recipe,

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from models.checkpoints import recipe_of, require_same_architecture
 from models.distillation import Distiller
 from models.recipe import Recipe
 from models.reidentification import Reidentifier
 from models.tasks import Classification, Distillation, Reidentification, Task
-from models.training import Classifier, Learner
+from models.training import Classifier, Learner, network_of
 
 LEARNERS: dict[type[Task], type[Learner]] = {
     Classification: Classifier,
@@ -26,3 +32,24 @@ def learner_of(recipe: Recipe) -> Learner:
         'Classifier'
     """
     return LEARNERS[type(recipe.learning)](recipe)
+
+
+def trained_learner(content: dict[str, Any], path: Path) -> Learner:
+    """The network of a checkpoint with its weights, and what it has learned.
+
+    Args:
+        content: Of the checkpoint, as :func:`~models.checkpoints.read_checkpoint` gives it.
+        path: Of the checkpoint, for errors.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+    """
+    recipe = recipe_of(content, path)
+    with torch.device("meta"):  # its first weights would be drawn for nothing
+        network = network_of(recipe)
+    model = LEARNERS[type(recipe.learning)](recipe, network)
+    require_same_architecture(content, model, path)
+    ours = model.state_dict()
+    weights = {name: value.to(ours[name].dtype) for name, value in content["state_dict"].items()}
+    model.load_state_dict(weights, assign=True)
+    return model

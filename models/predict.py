@@ -19,17 +19,12 @@ from rich.table import Table
 from torch import Tensor
 from torchvision.transforms import v2
 
-from models.checkpoints import (
-    CheckpointError,
-    read_checkpoint,
-    recipe_of,
-    require_same_architecture,
-)
+from models.checkpoints import CheckpointError, read_checkpoint
 from models.data import ClipSpec, DataFileError, mean_over_clips
 from models.data.pictures import Sample, is_picture, read_picture
 from models.data.videos import Videos
 from models.entry import errors_on_one_line, quiet
-from models.learners import learner_of
+from models.learners import trained_learner
 from models.loading import data_of
 from models.recipe import Recipe
 from models.training import Classifier
@@ -58,15 +53,12 @@ def load(checkpoint: Path, accelerator: str = "cpu") -> Classifier:
     Raises:
         CheckpointError: If the checkpoint cannot be used, or does not tell classes.
     """
-    content = read_checkpoint(checkpoint)
-    model = learner_of(recipe_of(content, checkpoint))
+    model = trained_learner(read_checkpoint(checkpoint), checkpoint)
     if not isinstance(model, Classifier):
         raise CheckpointError(
             f"{checkpoint} was trained for the task {model.recipe.task}, which names no classes. "
             f"Measure it with python -m models.evaluate."
         )
-    require_same_architecture(content, model, checkpoint)
-    model.load_state_dict(content["state_dict"])
     return model.eval().to({"gpu": "cuda"}.get(accelerator, accelerator))
 
 

@@ -190,6 +190,16 @@ def test_a_few_items_are_queries_with_an_answer_each():
         alone.few(4)
 
 
+def test_items_of_three_processes_are_put_in_order_and_counted_once():
+    """Seven items dealt to three processes, as Lightning does: the first two come once more."""
+    model = Reidentifier(train.parse([RECIPE, *SHORT])[1], SMALL["resnet50tp"]())
+    dealt = [torch.tensor([0, 3, 6]), torch.tensor([1, 4, 0]), torch.tensor([2, 5, 1])]
+    model.all_gather = lambda own: torch.stack(dealt)
+    loader = SimpleNamespace(dataset=range(7))
+    model._trainer = SimpleNamespace(world_size=3, testing=False, val_dataloaders=loader)
+    assert model._of_all_processes((dealt[0][:2], dealt[0][2:])).tolist() == list(range(7))
+
+
 def test_splits_of_the_paper_are_options():
     recipe = train.parse(["table9_prid2011_snl", "--split", "3"])[1]
     assert recipe.spec.layout.split == 3
