@@ -229,6 +229,18 @@ def check_batch(
             )
 
 
+def check_edges_within_graphs(edge_index: Tensor, batch: Tensor | None) -> None:
+    """On request, raise a ``ValueError`` if an edge joins the nodes of two graphs."""
+    if batch is None or edge_index.layout != torch.strided or not checks.are_requested():
+        return
+    source, target = batch[edge_index]
+    if count := int((source != target).sum()):
+        raise ValueError(
+            f"{count} of {edge_index.shape[1]} edges join nodes of two graphs of the batch. Number "
+            "the nodes on from graph to graph, as PyG's DataLoader does."
+        )
+
+
 def check_lambda_max(lambda_max: object) -> None:
     """Raise unless ``lambda_max`` is a positive number, a tensor of them, or "estimate"."""
     if isinstance(lambda_max, Tensor):

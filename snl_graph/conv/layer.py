@@ -21,6 +21,7 @@ from snl_graph.conv.edges import Edges
 from snl_graph.conv.heads import join_heads, split_heads
 from snl_graph.conv.inputs import (
     check_batch,
+    check_edges_within_graphs,
     check_lambda_max,
 )
 from snl_graph.conv.lambda_max import RescaledOperator
@@ -243,6 +244,7 @@ class SNLConv(MessagePassing):
             a = product = measured = self._complete_affinity(target, source, nodes)
         else:
             accepted.check_edges(edge_index, edge_weight, target, source)
+            check_edges_within_graphs(edge_index, batch)
             sends = needs_messages(self, SNLConv) or is_small(edge_index, source)
             edges = accepted.edges(
                 edge_index, edge_weight, target, source, self._send if sends else None

@@ -238,6 +238,15 @@ FEATURES = Area(
             ("batch must be sorted", "stand together", "Sort the nodes"),
         ),
         Case(
+            "Edges from one graph of a batch to another",
+            "batch = torch.tensor([0, 0, 1, 1])\n"
+            "with snl_graph.value_checks():\n"
+            "    conv(x, edge_index, batch=batch)",
+            ValueError,
+            ("2 of 6 edges join nodes of two graphs", "as PyG's DataLoader does"),
+            "pyg#1822",
+        ),
+        Case(
             "One λ_max a graph, and no batch",
             'SNLConv(16, 32, basis="chebyshev")(x, edge_index, lambda_max=torch.ones(2))',
             ValueError,
