@@ -5,14 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from models.checkpoints import recipe_of, require_same_architecture
 from models.distillation import Distiller
 from models.recipe import Recipe
 from models.reidentification import Reidentifier
 from models.tasks import Classification, Distillation, Reidentification, Task
-from models.training import Classifier, Learner, network_of
+from models.training import Classifier, Learner
 
 LEARNERS: dict[type[Task], type[Learner]] = {
     Classification: Classifier,
@@ -44,12 +42,7 @@ def trained_learner(content: dict[str, Any], path: Path) -> Learner:
     Raises:
         CheckpointError: If the checkpoint cannot be used.
     """
-    recipe = recipe_of(content, path)
-    with torch.device("meta"):  # its first weights would be drawn for nothing
-        network = network_of(recipe)
-    model = LEARNERS[type(recipe.learning)](recipe, network)
+    model = learner_of(recipe_of(content, path))
     require_same_architecture(content, model, path)
-    ours = model.state_dict()
-    weights = {name: value.to(ours[name].dtype) for name, value in content["state_dict"].items()}
-    model.load_state_dict(weights, assign=True)
+    model.load_state_dict(content["state_dict"])
     return model

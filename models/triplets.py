@@ -29,7 +29,7 @@ def batch_hard_triplet_loss(features: Tensor, persons: Tensor, margin: float = 0
     Example:
         >>> features = torch.tensor([[0.0], [1.0], [3.0], [3.5]])
         >>> batch_hard_triplet_loss(features, torch.tensor([7, 7, 9, 9]), margin=2.0)
-        tensor(0.5000)
+        tensor(0.3750)
 
     Cost: O(B²·F) time, O(B²) memory.
     """
