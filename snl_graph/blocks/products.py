@@ -1,6 +1,6 @@
 """Products of node signals by weights, with their gradients, in the memory layout of the signal.
 
-A convolution finds the same numbers, but PyTorch's takes twice as long for its gradients.
+A convolution finds the same numbers; here each layout of memory has the products that suit it.
 """
 
 from __future__ import annotations
