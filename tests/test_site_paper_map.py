@@ -58,7 +58,9 @@ def test_every_part_of_the_paper_has_one_row() -> None:
     assert sorted(named) == sorted(PARTS)
 
 
-@pytest.mark.parametrize(("parts", "files", "tests"), ROWS, ids=lambda cell: str(cell)[:40])
+@pytest.mark.parametrize(
+    ("parts", "files", "tests"), ROWS, ids=[" and ".join(sorted(parts)) for parts, _, _ in ROWS]
+)
 def test_what_carries_a_part_and_what_holds_it_exist(
     parts: set[str], files: list[tuple[str, str]], tests: list[tuple[str, str]]
 ) -> None:
