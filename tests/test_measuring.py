@@ -9,6 +9,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 TOYS: dict[str, tuple[dict[str, object], str]] = {
+    "measure_allocations": ({"SHAPE": (2, 4, 3, 5)}, "page faults: median"),
     "measure_layer": (
         {"NODES": 60, "EDGES": 200, "INPUT": 6, "OUTPUT": 4},
         "torch.sparse matrix, later calls",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from typing import ClassVar
 
@@ -16,50 +17,55 @@ def _has_maps(names: Collection[str]) -> bool:
     return all(f"{name}.weight" in names for name in "tpgz")
 
 
-class Timm(Layout):
+class _Softmax(Layout):
+    """A = softmax(s t pᵀ) and a batch norm; layouts differ in its name and in the scale s."""
+
+    anchors = ("t.weight",)
+    takes = ("use_scale",)
+    norm: ClassVar[str]
+    default: ClassVar[str]
+
+    @abstractmethod
+    def scale(self, channels: int) -> float | str:
+        """The scale s unless it is switched off, of X with so many channels."""
+
+    def matches(self, names: Collection[str]) -> bool:
+        return _has_maps(names) and f"{self.norm}.weight" in names
+
+    def read(self, weights: ForeignWeights, settings: Settings) -> Reading:
+        t, p, g, z = (weights.linear(name) for name in "tpgz")
+        reading = Reading("nl", z.weight.shape[0])
+        read_maps(reading, t, p, g, z)
+        reading.carry_norm(weights, self.norm)
+        if settings.use_scale is None:
+            reading.assumed.append(f"use_scale=True: {self.default}")
+        scale = 1.0 if settings.use_scale is False else self.scale(reading.channels)
+        reading.options["kernel"] = EmbeddedGaussian(scale)
+        return reading
+
+
+class Timm(_Softmax):
     """A = softmax(s t pᵀ) with s = 1/√C, C the width of X, and a batch norm called ``norm``."""
 
     name = "timm"
     source = "timm NonLocalAttn (attn_layer nl), from BAT-Image-Classification"
-    anchors = ("t.weight",)
-    takes = ("use_scale",)
+    norm = "norm"
+    default = "the scale 1/√C is timm's default"
 
-    def matches(self, names: Collection[str]) -> bool:
-        return _has_maps(names) and "norm.weight" in names
-
-    def read(self, weights: ForeignWeights, settings: Settings) -> Reading:
-        t, p, g, z = (weights.linear(name) for name in "tpgz")
-        reading = Reading("nl", z.weight.shape[0])
-        read_maps(reading, t, p, g, z)
-        reading.carry_norm(weights, "norm")
-        if settings.use_scale is None:
-            reading.assumed.append("use_scale=True: the scale 1/√C is timm's default")
-        scale = 1.0 if settings.use_scale is False else reading.channels**-0.5
-        reading.options["kernel"] = EmbeddedGaussian(scale)
-        return reading
+    def scale(self, channels: int) -> float | str:
+        return float(channels**-0.5)
 
 
-class SpatialNL(Layout):
+class SpatialNL(_Softmax):
     """A = softmax(s t pᵀ) with s = 1/√r, r the width of t, and a batch norm called ``bn``."""
 
     name = "spatial_nl"
     source = "KaiyuYue/cgnl-network.pytorch, SpatialNL"
-    anchors = ("t.weight",)
-    takes = ("use_scale",)
+    norm = "bn"
+    default = "the scale 1/√r of their networks"
 
-    def matches(self, names: Collection[str]) -> bool:
-        return _has_maps(names) and "bn.weight" in names
-
-    def read(self, weights: ForeignWeights, settings: Settings) -> Reading:
-        t, p, g, z = (weights.linear(name) for name in "tpgz")
-        reading = Reading("nl", z.weight.shape[0])
-        read_maps(reading, t, p, g, z)
-        reading.carry_norm(weights, "bn")
-        if settings.use_scale is None:
-            reading.assumed.append("use_scale=True: the scale 1/√r of their networks")
-        scale = 1.0 if settings.use_scale is False else "1/sqrt(r)"
-        reading.options["kernel"] = EmbeddedGaussian(scale)
-        return reading
+    def scale(self, channels: int) -> float | str:
+        return "1/sqrt(r)"
 
 
 class Cgnl(Layout):
