@@ -79,14 +79,13 @@ class Ledger:
     lock that the operating system gives back when the process that holds it ends, however it ends.
 
     Args:
-        path: Of the CSV file; its folder is made. Locks are kept in ``.locks`` beside it.
+        path: Of the CSV file; its folder is made, and ``.locks`` for locks beside it, once something
+            is claimed or added. To read leaves no trace.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.locks = path.parent / ".locks" / path.stem
-        self.locks.mkdir(parents=True, exist_ok=True)
-        (self.locks.parent / ".gitignore").write_text("*\n", encoding="utf-8")
 
     def read(self) -> list[Record]:
         """All records, in the order in which the runs ended.
@@ -144,6 +143,8 @@ class Ledger:
 
     @contextmanager
     def _lock(self, name: str, how: int) -> Iterator[bool]:
+        self.locks.mkdir(parents=True, exist_ok=True)
+        (self.locks.parent / ".gitignore").write_text("*\n", encoding="utf-8")
         with (self.locks / name).open("w") as file:
             try:
                 fcntl.flock(file, how)

@@ -32,6 +32,13 @@ def test_records_come_back_as_they_were(ledger):
         assert [line["accuracy"] for line in csv.DictReader(file)] == ["91.25", ""]
 
 
+def test_reading_leaves_no_trace_and_locks_keep_out_of_git(ledger):
+    assert ledger.read() == []
+    assert not ledger.path.parent.exists()
+    ledger.append(GOOD)
+    assert (ledger.path.parent / ".locks" / ".gitignore").read_text() == "*\n"
+
+
 def test_a_failure_is_done_unless_it_is_retried_and_success_replaces_it(ledger):
     ledger.append(FAILED)
     assert ledger.done() == {FAILED.key}
