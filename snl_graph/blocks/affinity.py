@@ -81,6 +81,13 @@ class FeatureAffinity(nn.Module):
         self.kernel = pieces.kernel
         self.pieces = pieces
 
+    def __prepare_scriptable__(self) -> None:
+        """Refuse ``torch.jit.script``, which asks every module of a network."""
+        raise TypeError(
+            "a nonlocal block is no TorchScript. Use torch.export.export(model, ...), "
+            "torch.onnx.export(..., dynamo=True), or torch.jit.trace of model.eval()."
+        )
+
     def embed(
         self, nodes: Tensor, *others: nn.Module, size: Size, valid: Tensor | None = None
     ) -> list[Tensor]:

@@ -18,14 +18,18 @@ from torch import Tensor, nn
 from snl_graph.blocks.affinity import AffinityPieces, FeatureAffinity
 from snl_graph.blocks.arrangements import Positions
 from snl_graph.blocks.linear import are_plain, has_hooks
-from snl_graph.blocks.products import add_times_, times, weight_gradient
-from snl_graph.blocks.stacked import Factors, Matrix
+from snl_graph.blocks.products import add_times_, add_weight_gradient_, times
+from snl_graph.blocks.stacked import Factors, Matrix, StackedProducts
 from snl_graph.choice import DENSE_UP_TO, choose
 from snl_graph.filters import GraphFilter, Monomial, Polynomial
 from snl_graph.grids import Size
 from snl_graph.kernels import Dot
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators.balanced import plain_product
+from snl_graph.operators.layout import empty_as, is_node_minor
+
+IN_CACHE = 2**20
+"""Bytes of signals that lie close to a processor core while they are worked on."""
 
 
 def fused_filter(
@@ -105,7 +109,11 @@ def _are_default(affinity: FeatureAffinity, filter: GraphFilter) -> bool:
 
 
 class _FusedFilter(torch.autograd.Function):
-    """F of X (B, N, C) and the weights; whether A is written down comes first."""
+    """F of X (B, N, C) and the weights; whether A is written down comes first.
+
+    The items of a batch are taken a few at a time: what lies between X and F then stays in the
+    cache, and little memory is asked for anew.
+    """
 
     @staticmethod
     def forward(
@@ -118,43 +126,104 @@ class _FusedFilter(torch.autograd.Function):
         *taps: Tensor,
     ) -> Tensor:
         projection = torch.cat([w_phi, w_psi, w_g])
-        parts = times(nodes, projection.t(), nodes)  # [Φ Ψ Z], (B, N, 3 C_s)
-        stack, z = _split(parts)
-        products = (Matrix if is_matrix else Factors)(stack.relu_())
-        signals = [z]
-        f = times(z, taps[0].t(), nodes)
-        for weight in taps[1:]:
-            signals.append(products.apply(signals[-1]))
-            add_times_(f, signals[-1], weight.t())
-        ctx.is_matrix, ctx.taps = is_matrix, len(taps)
-        ctx.save_for_backward(
-            nodes, w_phi, w_psi, w_g, *taps, projection, parts, *signals[1:], *products.kept
-        )
+        ctx.kind, ctx.taps = Matrix if is_matrix else Factors, len(taps)
+        f = empty_as(nodes, taps[0].shape[0])
+        ctx.shares = _shares(nodes, projection.shape[0], is_matrix)
+        kept = [
+            part
+            for items in ctx.shares
+            for part in _filter(ctx.kind, nodes[items], projection, taps, f[items])
+        ]
+        ctx.save_for_backward(nodes, w_phi, w_psi, w_g, *taps, projection, *kept)
         return f
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         nodes, w_phi, w_psi, w_g, *rest = ctx.saved_tensors
-        taps, (projection, parts, *rest) = rest[: ctx.taps], rest[ctx.taps :]
+        taps, (projection, *kept) = rest[: ctx.taps], rest[ctx.taps :]
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
             return None, *_plain_gradients(grad, (nodes, w_phi, w_psi, w_g, *taps))
-        stack, z = _split(parts)
-        signals, kept = [z, *rest[: ctx.taps - 1]], rest[ctx.taps - 1 :]
-        d_parts = torch.empty_like(parts)
-        d_stack, d_z = _split(d_parts)
-        products = (Matrix if ctx.is_matrix else Factors)(stack, kept, d_stack)
-        d_signal = times(grad, taps[-1], nodes)
-        for k in range(ctx.taps - 1, 0, -1):
-            out = d_z if k == 1 else torch.empty_like(d_signal)
-            products.pull(signals[k - 1], signals[k], d_signal, out, is_last=k == 1)
-            add_times_(out, grad, taps[k - 1])
-            d_signal = out
-        # That of relu, in place.
-        torch.ops.aten.threshold_backward.grad_input(d_stack, stack, 0, grad_input=d_stack)
-        d_nodes = times(d_parts, projection, nodes) if ctx.needs_input_grad[1] else None
-        d_projections = weight_gradient(d_parts, nodes).chunk(3)
-        d_taps = [weight_gradient(grad, signal) for signal in signals]
-        return None, d_nodes, *d_projections, *d_taps
+        d_nodes = empty_as(nodes, nodes.shape[-1]) if ctx.needs_input_grad[1] else None
+        d_weights = [torch.zeros_like(weight) for weight in (projection, *taps)]
+        each = len(kept) // len(ctx.shares)
+        for number, items in enumerate(ctx.shares):
+            _pull(
+                ctx.kind,
+                nodes[items],
+                projection,
+                taps,
+                kept[number * each : (number + 1) * each],
+                grad[items],
+                None if d_nodes is None else d_nodes[items],
+                d_weights,
+            )
+        d_projection, *d_taps = d_weights
+        return None, d_nodes, *d_projection.chunk(3), *d_taps
+
+
+def _shares(nodes: Tensor, width: int, is_matrix: bool) -> list[slice]:
+    """Slices of the batch, each with as many items as the cache holds signals of.
+
+    Where A is written down there are fewer nodes than channels: what fills the cache then are the
+    weights, which every share would read again.
+    """
+    batch, count, _ = nodes.shape
+    size = batch
+    if not (is_matrix or nodes.is_cuda) and is_node_minor(nodes):
+        size = max(IN_CACHE // (count * width * nodes.element_size()), 1)
+    return [slice(first, first + size) for first in range(0, batch, size)]
+
+
+def _filter(
+    kind: type[StackedProducts],
+    nodes: Tensor,
+    projection: Tensor,
+    taps: Sequence[Tensor],
+    out: Tensor,
+) -> list[Tensor]:
+    """Write F of some items to ``out``, and return what the way back needs."""
+    parts = times(nodes, projection.t(), nodes)  # [Φ Ψ Z], (B, N, 3 C_s)
+    stack, z = _split(parts)
+    products = kind(stack.relu_())
+    add_times_(out, z, taps[0].t(), beta=0)
+    signals = [z]
+    for weight in taps[1:]:
+        signals.append(products.apply(signals[-1]))
+        add_times_(out, signals[-1], weight.t())
+    return [parts, *signals[1:], *products.kept]
+
+
+def _pull(
+    kind: type[StackedProducts],
+    nodes: Tensor,
+    projection: Tensor,
+    taps: Sequence[Tensor],
+    kept: Sequence[Tensor],
+    grad: Tensor,
+    d_nodes: Tensor | None,
+    d_weights: Sequence[Tensor],
+) -> None:
+    """Write the gradient of some items to ``d_nodes``, and add theirs of the weights."""
+    parts, *rest = kept
+    stack, z = _split(parts)
+    signals = [z, *rest[: len(taps) - 1]]
+    d_parts = torch.empty_like(parts)
+    d_stack, d_z = _split(d_parts)
+    products = kind(stack, rest[len(taps) - 1 :], d_stack)
+    d_signal = times(grad, taps[-1], nodes)
+    for k in range(len(taps) - 1, 0, -1):
+        out = d_z if k == 1 else torch.empty_like(d_signal)
+        products.pull(signals[k - 1], signals[k], d_signal, out, is_last=k == 1)
+        add_times_(out, grad, taps[k - 1])
+        d_signal = out
+    # That of relu, in place.
+    torch.ops.aten.threshold_backward.grad_input(d_stack, stack, 0, grad_input=d_stack)
+    if d_nodes is not None:
+        add_times_(d_nodes, d_parts, projection, beta=0)
+    d_projection, *d_taps = d_weights
+    add_weight_gradient_(d_projection, d_parts, nodes)
+    for d_tap, signal in zip(d_taps, signals, strict=True):
+        add_weight_gradient_(d_tap, grad, signal)
 
 
 def _split(parts: Tensor) -> tuple[Tensor, Tensor]:

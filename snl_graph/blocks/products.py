@@ -12,8 +12,6 @@ from torch import Tensor
 
 from snl_graph.operators.layout import is_node_minor
 
-_WORTH_A_LOOP = 2**17  # entries of one weight's gradient, an item of the batch each
-
 
 class FanOut(torch.autograd.Function):
     """Z W_i^T of one signal Z (B, N, in) and weights W_i (out_i, in)."""
@@ -80,13 +78,16 @@ def times(signal: Tensor, matrix: Tensor, like: Tensor) -> Tensor:
     return torch.mm(flat, matrix).view(*signal.shape[:-1], -1)
 
 
-def add_times_(total: Tensor, signal: Tensor, matrix: Tensor) -> None:
-    """``total += signal @ matrix`` for a ``total`` that :func:`times` made, or channels of it."""
+def add_times_(total: Tensor, signal: Tensor, matrix: Tensor, beta: int = 1) -> None:
+    """``total = beta * total + signal @ matrix``.
+
+    The total is one that :func:`times` made, or channels of it; with ``beta=0`` it may be empty.
+    """
     if is_node_minor(total):
-        total.mT.baddbmm_(_for_each(matrix.t(), signal), signal.mT)
+        total.mT.baddbmm_(_for_each(matrix.t(), signal), signal.mT, beta=beta)
     else:
         flat = signal.reshape(-1, signal.shape[-1])
-        total.view(-1, total.shape[-1]).addmm_(flat, matrix)
+        total.view(-1, total.shape[-1]).addmm_(flat, matrix, beta=beta)
 
 
 def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:
@@ -96,11 +97,17 @@ def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:
 
 def weight_gradient(grad: Tensor, signal: Tensor) -> Tensor:
     """Σ_b grad_bᵀ signal_b, shape (out, in)."""
-    if not is_node_minor(signal):
-        return grad.reshape(-1, grad.shape[-1]).t() @ signal.reshape(-1, signal.shape[-1])
-    if signal.is_cuda or signal.shape[0] * grad.shape[-1] * signal.shape[-1] <= _WORTH_A_LOOP:
-        return torch.bmm(grad.mT, signal).sum(0)
-    total = grad[0].t() @ signal[0]
-    for of_item, item in zip(grad[1:], signal[1:], strict=True):
-        total.addmm_(of_item.t(), item)
+    total = grad.new_zeros(grad.shape[-1], signal.shape[-1])
+    add_weight_gradient_(total, grad, signal)
     return total
+
+
+def add_weight_gradient_(total: Tensor, grad: Tensor, signal: Tensor) -> None:
+    """``total += Σ_b grad_bᵀ signal_b``, shape (out, in)."""
+    if not is_node_minor(signal):
+        flat = grad.reshape(-1, grad.shape[-1])
+        total.addmm_(flat.t(), signal.reshape(-1, signal.shape[-1]))
+    elif signal.is_cuda:
+        total.add_(torch.bmm(grad.mT, signal).sum(0))
+    else:  # item by item, without a product of each
+        total.addbmm_(grad.mT, signal)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from snl_graph.operators.balanced import balanced_matrix, inverse_root
-from snl_graph.operators.layout import is_node_minor, product
+from snl_graph.operators.layout import empty_as, product
 
 
 class StackedProducts(ABC):
@@ -79,7 +79,7 @@ class Factors(StackedProducts):
     def pull(self, z: Tensor, y: Tensor, grad: Tensor, out: Tensor, *, is_last: bool) -> None:
         width = z.shape[-1]
         # [S G, S Z], and for the degrees two columns more; they meet [T to ...] in one product.
-        ends = _empty_as(self.stack, 2 * width + 2 * is_last)
+        ends = empty_as(self.stack, 2 * width + 2 * is_last)
         scaled = torch.mul(grad, self.root, out=ends[..., :width])
         torch.mul(z, self.root, out=ends[..., width : 2 * width])
         side = self._side(scaled)
@@ -143,11 +143,3 @@ class Matrix(StackedProducts):
 def _exchanged(halves: Tensor, dim: int) -> Tensor:
     """J: the two halves along an axis, exchanged."""
     return halves.roll(halves.shape[dim] // 2, dim)
-
-
-def _empty_as(signal: Tensor, width: int) -> Tensor:
-    """An empty signal (B, N, width), in memory as ``signal``."""
-    batch, count, _ = signal.shape
-    if is_node_minor(signal):
-        return signal.new_empty(batch, width, count).mT
-    return signal.new_empty(batch, count, width)

@@ -46,3 +46,11 @@ def laid_as(signal: Tensor, like: Tensor) -> Tensor:
     if is_node_minor(like):
         return signal.mT.contiguous().mT
     return signal.contiguous()
+
+
+def empty_as(signal: Tensor, width: int) -> Tensor:
+    """An empty signal (B, N, width), in memory as ``signal``, (B, N, ·), lies."""
+    batch, count, _ = signal.shape
+    if is_node_minor(signal):
+        return signal.new_empty(batch, width, count).mT
+    return signal.new_empty(batch, count, width)

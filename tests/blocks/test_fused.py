@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snl_graph import nonlocal_block
-from snl_graph.blocks import NonlocalBlock
+from snl_graph.blocks import NonlocalBlock, fused
 from snl_graph.blocks.fused import _FusedFilter
 from tests.tolerances import assert_equal
 
@@ -48,11 +48,22 @@ def pieces_of(block: NonlocalBlock) -> NonlocalBlock:
 
 @pytest.mark.parametrize("is_matrix", [True, False])
 @pytest.mark.parametrize("K", [2, 3, 4])
-def test_values_and_gradients_are_those_of_the_formula(is_matrix: bool, K: int) -> None:
-    given = inputs(K)
+@pytest.mark.parametrize("items", [None, 1, 2])
+def test_values_and_gradients_are_those_of_the_formula(
+    is_matrix: bool, K: int, items: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = inputs(K, (5, 7, 6))
     with torch.no_grad():
         given[0][1, 2] = 0  # an isolated node
+    nodes, *weights = given
+    if items is not None:  # of a map, so many at a time
+        nodes = nodes.detach().mT.contiguous().mT.requires_grad_()
+        given = [nodes, *weights]
+        monkeypatch.setattr(fused, "IN_CACHE", items * 7 * 9 * 8)
+        shares = 1 if is_matrix else -(-5 // items)
+        assert len(fused._shares(nodes, 9, is_matrix)) == shares
     f = _FusedFilter.apply(is_matrix, *given)
+    assert f.stride() == nodes.stride()
     expected = naive(*given)
     grad = torch.randn_like(f)
     assert_equal(f, expected)
