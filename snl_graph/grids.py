@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 Size = tuple[int, ...]
@@ -51,7 +52,13 @@ def flattened(feature_map: Tensor) -> tuple[Tensor, Size]:
 
 
 def require_positions(feature_map: Tensor) -> None:
-    """Raise a ``ValueError`` if a spatial axis is empty."""
+    """Raise a ``ValueError`` if a spatial axis is empty, a ``TypeError`` if a map is not dense."""
+    if feature_map.layout != torch.strided or feature_map.is_nested:
+        kind = "nested" if feature_map.is_nested else "sparse"
+        raise TypeError(
+            f"a feature map is one dense tensor (B, C, *spatial); this one is {kind}. Use "
+            + ("x.to_padded_tensor(0.0), and valid." if kind == "nested" else "x.to_dense().")
+        )
     size = tuple(feature_map.shape[2:])
     if 0 in size:
         raise ValueError(f"a feature map needs at least one position; its size is {size}.")

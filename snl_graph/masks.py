@@ -290,4 +290,9 @@ def as_mask(mask: Mask | str | Tensor) -> Mask:
         if not radius.isdecimal():
             raise ValueError(f'write a window as "window:R" with a whole R ≥ 0; got "{mask}".')
         return Window(int(radius))
+    if not isinstance(mask, str | type):
+        raise TypeError(
+            f"mask is a name, a Mask, a boolean tensor (N, N) or an edge_index (2, E); got "
+            f"{type(mask).__name__}. Of an array: torch.as_tensor(mask)."
+        )
     return lookup({**MASKS, "window:R": Full}, mask, "mask")()

@@ -43,7 +43,8 @@ def check_name(model: nn.Module, after: str) -> None:
         parent = [name for name in above if name in modules][-1]
         children = [name for name, _ in modules[parent].named_children()]
         where = f'"{parent}"' if parent else "the model"
-        near = difflib.get_close_matches(after, modules, n=3)
+        near = [name for name in (f"module.{after}",) if name in modules]  # DataParallel's prefix
+        near = near or difflib.get_close_matches(after, modules, n=3)
         raise ValueError(
             f'the model has no submodule "{after}".'
             + (f" Near names: {quote(near)}." if near else "")

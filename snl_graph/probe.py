@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import chain
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +75,7 @@ class Visit:
 
     outputs: list[Any] = field(default_factory=list)
     failure: Exception | None = None
+    unbatched: tuple[int, ...] | None = None  # what the first convolution got, without a batch axis
 
 
 def visit(model: nn.Module, target: nn.Module, example: Any) -> Visit:
@@ -90,17 +93,28 @@ def visit(model: nn.Module, target: nn.Module, example: Any) -> Visit:
     args = args if isinstance(args, tuple) else (args,)
     kwargs = example if isinstance(example, Mapping) else {}
     outputs: list[Any] = []
+    unbatched: list[tuple[int, ...] | None] = []
+
+    def look(module: nn.Module, args: Any) -> None:
+        shape = tuple(args[0].shape) if args and isinstance(args[0], Tensor) else ()
+        is_one_item = len(shape) == cast(Tensor, module.weight).dim() - 1
+        unbatched.append(shape if is_one_item else None)
+
     device = next((p.device.type for p in model.parameters()), "cpu")
     has_autocast = torch.amp.is_autocast_available(device)
     plain = torch.autocast(device, enabled=False) if has_autocast else nullcontext()
     with undisturbed(model), torch.no_grad(), plain:
         model.eval()
         target.register_forward_hook(lambda module, args, output: outputs.append(output))
+        for module in model.modules():
+            if isinstance(module, _ConvNd):
+                module.register_forward_pre_hook(look)
+        failure = None
         try:
             model(*args, **kwargs)
         except Exception as error:  # whatever a network raises at a size that does not suit it
-            return Visit(outputs, error)
-    return Visit(outputs)
+            failure = error
+    return Visit(outputs, failure, unbatched[0] if unbatched else None)
 
 
 def calls_its_children_in_turn(model: nn.Module, target: nn.Module, example: Any) -> bool:
@@ -141,30 +155,34 @@ def examples(model: nn.Module) -> Iterator[Tensor]:
         yield first.weight.new_zeros(2, *size)
 
 
-def smaller(example: Any) -> Tensor | None:
-    """A quarter less of each spatial axis of a feature map; None of anything else."""
-    if not isinstance(example, Tensor) or not 3 <= example.dim() <= 5:
-        return None
-    for axis in range(2, example.dim()):
-        example = example.narrow(axis, 0, example.shape[axis] - example.shape[axis] // 4)
-    return example
+def smaller(example: Any) -> Iterator[Tensor]:
+    """A quarter less of each spatial axis of a feature map, and a shorter sequence (B, N, ...)."""
+    if not isinstance(example, Tensor):
+        return
+    if 3 <= example.dim() <= 5:
+        less = example
+        for axis in range(2, example.dim()):
+            less = less.narrow(axis, 0, less.shape[axis] - less.shape[axis] // 4)
+        yield less
+    if 2 <= example.dim() <= 3 and example.shape[1] > 1:
+        yield example[:, : -math.ceil(example.shape[1] / 4)]
 
 
 def feature_map_of(model: nn.Module, name: str, example: Any) -> tuple[Tensor, Any]:
     """The target's feature map and the example that gave it."""
     target = model.get_submodule(name)
-    given = [example, smaller(example)]
     found: list[tuple[Tensor, Any]] = []
     visits: list[Visit] = []
-    for shown in examples(model) if example is None else given:
-        if shown is None or len(found) == 2:
-            continue
+    for shown in examples(model) if example is None else chain([example], smaller(example)):
         visits.append(visit(model, target, shown))
         outputs = visits[-1].outputs
         if outputs:
+            _check_batch_axis(visits[-1])
             _check_output(name, outputs)
             found.append((outputs[0], shown))
-        elif example is not None:
+        elif example is not None and not found:
+            break
+        if len(found) == 2:
             break
     if not found:
         raise _not_found(name, visits, example)
@@ -190,6 +208,15 @@ def _not_found(name: str, visits: list[Visit], example: Any) -> ValueError:
     )
     error.__cause__ = failure
     return error
+
+
+def _check_batch_axis(shown: Visit) -> None:
+    """Refuse an example of one item: convolutions take it, and its channels seem to be a batch."""
+    if shown.unbatched is not None:
+        raise ValueError(
+            f"the example has no batch axis: the first convolution got shape {shown.unbatched}. "
+            "Pass example=x.unsqueeze(0)."
+        )
 
 
 def _check_output(name: str, outputs: list[Any]) -> None:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import networkx as nx
 import numpy as np
 import scipy.sparse
 import torch
 from torch import Tensor
 from torch_geometric import EdgeIndex
+from torch_geometric.data import HeteroData
 from torch_geometric.data.data import BaseData
 
 from snl_graph import checks
 from snl_graph.conv.sparse import LAYOUTS
 from snl_graph.sharding import require_distributed
+
+_OF_TYPES = (
+    "A layer takes one type of nodes and edges: pass those of one, or convert the network by "
+    "torch_geometric.nn.to_hetero(model, data.metadata())."
+)
 
 
 def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
@@ -25,13 +34,9 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
         weight: A parameter of the layer, for its dtype and device.
     """
     if not isinstance(x, Tensor):
-        hint = (
-            "Of a Data pass data.x, data.edge_index."
-            if isinstance(x, BaseData)
-            else ("Use torch.as_tensor(..., dtype=torch.float32).")
-        )
         raise TypeError(
-            f"{name} must be a tensor (N, F) or (B, N, F), got {type(x).__name__}. {hint}"
+            f"{name} must be a tensor (N, F) or (B, N, F), got {type(x).__name__}. "
+            f"{_features_of(x)}"
         )
     require_distributed(x, name, weight, -2)
     if x.layout != torch.strided:
@@ -59,6 +64,15 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
         )
     if checks.are_requested():
         checks.require_finite(x, name)
+
+
+def _features_of(came: object) -> str:
+    """How to get features out of what are none."""
+    if isinstance(came, HeteroData | Mapping):
+        return _OF_TYPES
+    if isinstance(came, BaseData):
+        return "Of a Data pass data.x, data.edge_index."
+    return "Use torch.as_tensor(..., dtype=torch.float32)."
 
 
 def check_same_graphs(target: Tensor, source: Tensor) -> None:
@@ -89,16 +103,11 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
         _check_sparse(edge_index, *size)
         return
     if edge_index.dtype not in (torch.int64, torch.int32):
-        hint = (
-            " A dense adjacency matrix A_ij (j → i) is A.to_sparse_csr()."
-            if edge_index.dim() == 2 and edge_index.shape[0] == edge_index.shape[1] > 2
-            else " Use edge_index.long()."
-        )
-        raise TypeError(f"edge_index holds indices (torch.int64), got {edge_index.dtype}.{hint}")
+        hint = _of_matrix(edge_index) or "Use edge_index.long()."
+        raise TypeError(f"edge_index holds indices (torch.int64), got {edge_index.dtype}. {hint}")
     if edge_index.dim() != 2 or edge_index.shape[0] != 2:
         raise ValueError(
-            f"edge_index has shape (2, E); got {tuple(edge_index.shape)}. "
-            "A list of pairs (E, 2) is edge_index.t()."
+            f"edge_index has shape (2, E); got {tuple(edge_index.shape)}. {_listed(edge_index)}"
         )
     if isinstance(edge_index, EdgeIndex):
         _check_sparse_size(edge_index, size)
@@ -110,10 +119,35 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
             checks.require_indices(edge_index[1], size[1], "edge_index[1]")
 
 
+def _of_matrix(indices: Tensor) -> str:
+    """How to pass a dense adjacency matrix, if this is one."""
+    if indices.dim() != 2 or not indices.shape[0] == indices.shape[1] > 2:
+        return ""
+    cast = "" if indices.is_floating_point() else ".float()"
+    return f"A dense adjacency matrix A_ij (j → i) is A{cast}.to_sparse_csr()."
+
+
+def _listed(indices: Tensor) -> str:
+    """How to get an ``edge_index`` out of indices of another shape."""
+    if hint := _of_matrix(indices):
+        return hint
+    if indices.dim() == 3:
+        return (
+            "Graphs of a batch that share their edges take one (2, E) with x (B, N, F); others are "
+            "put together by torch_geometric.data.Batch.from_data_list."
+        )
+    return "A list of pairs (E, 2) is edge_index.t()."
+
+
 def _edges_of(graph: object) -> str:
     """How to get an ``edge_index`` out of what is none."""
+    if isinstance(graph, HeteroData | Mapping):
+        return _OF_TYPES
     if isinstance(graph, BaseData):
         return "Pass data.edge_index."
+    first = graph[0] if isinstance(graph, tuple) and graph else None
+    if isinstance(first, Tensor) and first.dim() == 2:
+        return "Of a pair (edge_index, edge_weight) pass both: layer(x, *pair)."
     if isinstance(graph, np.ndarray | list | tuple):
         return "Of an array (2, E) pass torch.as_tensor(...), of pairs (E, 2) its transpose .t()."
     if isinstance(graph, nx.Graph):
@@ -199,6 +233,13 @@ def check_batch(
     batch: object, batch_size: int | None, num_nodes: int, device: torch.device
 ) -> None:
     """Raise unless ``batch`` is an integer vector (N,) and ``batch_size`` goes with it."""
+    if batch_size is not None and (
+        isinstance(batch_size, bool) or not isinstance(batch_size, int | torch.SymInt)
+    ):
+        raise TypeError(
+            f"batch_size is how many graphs there are, a whole number; got {batch_size!r}. The "
+            "graph of each node is batch."
+        )
     if batch is None:
         if batch_size not in (None, 1):
             raise ValueError(
@@ -220,12 +261,16 @@ def check_batch(
     if batch.device != device:
         raise ValueError(f"batch is on {batch.device} and x on {device}. Move one.")
     if checks.are_free(batch):
-        if batch_size is not None:
-            checks.require_indices(batch, batch_size, "batch")
         if bool((batch.diff() < 0).any()):
             raise ValueError(
                 "batch must be sorted: the nodes of a graph stand together, as PyG's loader puts "
                 "them. Sort the nodes by batch first."
+            )
+        if num_nodes and (batch[0] < 0 or batch[-1] >= (batch_size or math.inf)):
+            wanted = "be ≥ 0" if batch_size is None else f"lie in 0 .. {batch_size - 1}"
+            raise IndexError(
+                f"batch must {wanted}, the numbers of the graphs; it reaches from "
+                f"{int(batch[0])} to {int(batch[-1])}."
             )
 
 

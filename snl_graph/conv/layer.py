@@ -42,6 +42,7 @@ from snl_graph.conv.options import (
     message_passing_options,
 )
 from snl_graph.conv.sharded import ShardedNodes, check_sharded_call
+from snl_graph.conv.sparse_tensor import without_torch_sparse
 from snl_graph.conv.weights import given_affinity, learned_affinity
 from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial
 from snl_graph.filters.maps import JointMaps
@@ -81,14 +82,16 @@ class SNLConv(MessagePassing):
         normalization: "sym", "rw" (A = D^-1 M), "none" (A = M), or an object.
         lambda_max: For the Chebyshev basis: a number, a tensor with one number a graph, or
             "estimate" (see ``snl_graph.conv.lambda_max``; for "sym" only).
-        cached: Keep the normalised weights of the first call, and use them for all later ones.
+        cached: Keep the normalised weights of the first call, and use them for all later ones,
+            which must be of the same graph (its values are looked at on the CPU).
         bias: Whether to add a bias.
         **kwargs: Of ``MessagePassing`` (``flow``, ``decomposed_layers``).
 
     Shapes:
         - **input:** features (N, F), or (B, N, F) for B signals on one graph, or a pair of them
           (bipartite); edges (2, E), an ``EdgeIndex``, or a torch.sparse matrix (N, N) with row =
-          target (COO, CSR, CSC); weights (E,) or (B, E).
+          target (COO, CSR, CSC; a ``torch_sparse.SparseTensor`` is made one); weights (E,) or
+          (B, E).
         - **output:** (N, F') or (B, N, F').
 
     Without edges x may be a DTensor with ``Shard`` on its nodes, and so is the output, once the
@@ -215,6 +218,7 @@ class SNLConv(MessagePassing):
         Returns:
             Shape (N, F') or (B, N, F').
         """
+        edge_index = without_torch_sparse(edge_index)
         accepted = self._accepted()
         target, source = accepted.ends(x, next(iter(self.lins.parameters())), self.lambda_max)
         check_batch(batch, batch_size, target.shape[-2], target.device)
@@ -430,6 +434,13 @@ class SNLConv(MessagePassing):
         if edge_index.layout == torch.sparse_coo:
             edge_index = edge_index.coalesce()
         return set_sparse_value(edge_index, alpha), alpha
+
+    def __prepare_scriptable__(self) -> None:
+        """Refuse ``torch.jit.script``, which asks every module of a network."""
+        raise TypeError(
+            "SNLConv is no TorchScript. Use torch.export.export(model, ...) or "
+            "torch.onnx.export(..., dynamo=True)."
+        )
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SNLConv:
         """A layer that moves to another device or dtype leaves its cached graph behind."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from snl_graph import checks
 from snl_graph.conv.lambda_max import estimate_lambda_max
 from snl_graph.kernels import NodeSet
 from snl_graph.operators import AffinityOperator
@@ -49,9 +50,14 @@ class Nodes:
         Raises:
             ValueError: If there is another number of graphs.
         """
+        if values.device != x.device:
+            raise ValueError(f"lambda_max is on {values.device} and x on {x.device}. Move one.")
         if self.batch is not None:
-            if self.batch_size not in (None, values.numel()):
-                raise_wrong_count(values, self.batch_size or 0)
+            known = self.batch_size
+            if known is None and checks.are_free(self.batch):
+                known = count_graphs(self.batch, None)
+            if known not in (None, values.numel()):
+                raise_wrong_count(values, known or 0)
             return values.index_select(0, self.batch).unsqueeze(-1)
         if x.dim() == 3 and values.numel() == x.shape[0]:
             return values[:, None, None]

@@ -49,6 +49,7 @@ def _content(path: Path) -> Any:
         raise FileNotFoundError(f"there is no file {path}.")
     if path.suffix.lower() == ".safetensors":
         return read_safetensors(path)[0]
+    _refuse_others(path, "a file of torch.save")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -75,6 +76,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     safetensors = require_safetensors()
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
+    _refuse_others(path, "a safetensors file", pickles=True)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -117,6 +119,27 @@ def _state_dict_in(content: Any, called: str) -> dict[str, Tensor]:
         f"{called} holds no weights by name: expected a state dict, or a checkpoint with one "
         f'called "state_dict"; got {f"a mapping of {keys}" if keys else type(content).__name__}.'
     )
+
+
+def _refuse_others(path: Path, wanted: str, *, pickles: bool = False) -> None:
+    """Refuse what often stands under the name of weights, told by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start[4:8] == bytes(4):  # the length of a safetensors header, whatever its first byte
+        return
+    start = start.lstrip()
+    if start.startswith(b"version https://git-lfs"):
+        came = 'a pointer of Git LFS, which stands for the file. Fetch the file: "git lfs pull".'
+    elif start.startswith(b"<"):
+        came = "a page of the web, such as one about an error. Download the file again."
+    elif pickles and start.startswith((b"PK\x03\x04", b"\x80")):
+        came = (
+            "a file of torch.save. Put the blocks in by insert_block and load it with "
+            "model.load_state_dict(torch.load(path)), or read foreign blocks by convert_block."
+        )
+    else:
+        return
+    raise InterchangeError(f"{path} is not {wanted}, but {came}")
 
 
 def _unreadable(path: Path, kind: str, error: Exception) -> InterchangeError:

@@ -55,6 +55,11 @@ def load_blocks(
         >>> torch.equal(loaded(x), block(x))
         True
     """
+    if isinstance(path, nn.Module):
+        raise TypeError(
+            f"the path of the file comes first, got {type(path).__name__}. Write "
+            "load_blocks(path, model)."
+        )
     where = Path(path)
     tensors, metadata = read_safetensors(where)
     saved = _saved(where, tensors, metadata)

@@ -41,6 +41,8 @@ def require_undirected(edge_index: Tensor, num_nodes: int) -> None:
     if version is not None and _undirected.get(edge_index) == version:
         return
     is_listed = edge_index.layout == torch.strided
+    if is_listed and (edge_index.dim() != 2 or edge_index.shape[0] != 2):
+        return  # the layers say what is wrong with it
     pairs = edge_index if is_listed else sparse_adjacency(edge_index).structure.edge_index
     if count := one_way_edges(pairs, num_nodes):
         raise ValueError(

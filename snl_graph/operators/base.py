@@ -63,6 +63,8 @@ class AffinityOperator(ABC):
                 f"{type(z).__name__}. Of an array: torch.as_tensor(z); of two operators: "
                 "A.apply(B.apply(z))."
             )
+        if z.device != self.device:
+            raise ValueError(f"the operator is on {self.device} and the signal on {z.device}.")
         if z.dtype != self.dtype and not torch.is_autocast_enabled(z.device.type):
             raise TypeError(
                 f"the operator is {self.dtype} and the signal {z.dtype}. Use z.to({self.dtype})."

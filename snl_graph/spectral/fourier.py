@@ -42,13 +42,14 @@ class FourierBasis:
         """x̂ = Uᵀ x, or U⁻¹ x where U is not orthogonal; (N,) or (N, C)."""
         signal = self._checked(x)
         if self.is_orthogonal:
-            return self.vectors.mT @ signal
+            return self.vectors.to(signal.dtype).mT @ signal
         columns = signal.reshape(len(signal), -1)
         return torch.linalg.solve(self.vectors, columns).reshape(signal.shape)
 
     def inverse(self, x_hat: Tensor) -> Tensor:
         """X = U x̂; (N,) or (N, C). Complex where U is, the imaginary part left as computed."""
-        return self.vectors @ self._checked(x_hat)
+        signal = self._checked(x_hat)
+        return self.vectors.to(signal.dtype) @ signal
 
     def energy(self, x: Tensor) -> Tensor:
         """|x̂|² at each frequency, (N,) or (N, C); sums to ‖x‖² where U is orthogonal."""

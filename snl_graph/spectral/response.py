@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 
 def filter_response(module: nn.Module, lambdas: Any) -> Tensor:
@@ -36,6 +37,10 @@ def filter_response(module: nn.Module, lambdas: Any) -> Tensor:
         True
     """
     graph_filter, weights = _filter_and_weights(module)
+    if isinstance(lambdas, str):
+        raise TypeError(
+            f"lambdas are numbers, shape (n,); got {lambdas!r}. Try linspace(0, 2, 201)."
+        )
     at = torch.as_tensor(lambdas)
     if at.dim() != 1:
         raise ValueError(f"lambdas must have shape (n,); got {tuple(at.shape)}.")
@@ -64,4 +69,10 @@ def _filter_and_weights(module: nn.Module) -> tuple[Any, list[Tensor]]:
             f"{type(module).__name__} has no graph filter; expected a nonlocal block, one of its "
             f"units, or an SNLConv."
         )
-    return graph_filter, [linear.weight for linear in matrices.children()]  # in the order of taps
+    weights = [linear.weight for linear in matrices.children()]  # in the order of taps
+    if any(is_lazy(weight) for weight in weights):
+        raise ValueError(
+            f"this {type(module).__name__} has no weights yet: in_channels=-1 takes them from the "
+            "first input. Run it once first."
+        )
+    return graph_filter, weights

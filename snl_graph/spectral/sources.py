@@ -94,7 +94,14 @@ def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
             "data.edge_index, or data.adj_t."
         )
     weight = graph.edge_weight if "edge_weight" in graph else graph.edge_attr
-    source, target = graph.edge_index.detach().cpu()
+    edge_index = graph.edge_index
+    if edge_index.dim() != 2 or edge_index.shape[0] != 2 or edge_index.is_floating_point():
+        raise ValueError(
+            "data.edge_index holds indices of shape (2, E); got "
+            f"{edge_index.dtype} of shape {tuple(edge_index.shape)}. A list of pairs (E, 2) is "
+            "pairs.t(), indices are edge_index.long()."
+        )
+    source, target = edge_index.detach().cpu()
     if weight is None:
         weight = torch.ones(source.numel())
     if weight.dim() != 1:
@@ -159,7 +166,10 @@ def _of_matrix(matrix: Tensor) -> DenseOperator:
 
 def _require_square(shape: tuple[int, ...]) -> None:
     if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ValueError(f"weights of a graph are square, (*batch, N, N); got {tuple(shape)}.")
+        raise ValueError(
+            f"weights of a graph are square, (*batch, N, N); got {tuple(shape)}. Of an edge_index "
+            "(2, E) pass Data(edge_index=edge_index, num_nodes=N)."
+        )
 
 
 def _edges(source: Tensor, target: Tensor, weight: Tensor, nodes: int) -> EdgeOperator:

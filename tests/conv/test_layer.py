@@ -147,7 +147,20 @@ class TestCached:
         layer = SNLConv(4, 6, 3, cached=True).double()
         x = torch.randn(NODES, 4, dtype=torch.float64)
         expected = layer(x, EDGES, WEIGHTS)
-        assert torch.equal(layer(x, EDGES, WEIGHTS * torch.rand(9)), expected)
+        assert torch.equal(layer(x, EDGES, WEIGHTS.clone()), expected)
+
+    @pytest.mark.parametrize("other", [(EDGES.flip(0), WEIGHTS), (EDGES, 2 * WEIGHTS), (EDGES,)])
+    def test_refuses_another_graph_of_as_many_edges(self, other):
+        layer = SNLConv(4, 6, 3, cached=True)
+        x = torch.randn(NODES, 4)
+        layer(x, EDGES, WEIGHTS)
+        with pytest.raises(ValueError, match="keeps the"):
+            layer(x, *other)
+
+    def test_takes_ones_for_no_weights(self):
+        layer = SNLConv(4, 6, 3, cached=True)
+        x = torch.randn(NODES, 4)
+        assert torch.equal(layer(x, EDGES), layer(x, EDGES, torch.ones(9)))
 
     def test_forgets_it_on_reset_and_when_it_is_moved(self):
         layer = SNLConv(4, 6, 3, cached=True).double()

@@ -17,6 +17,7 @@ COMMANDS = Area(
             "snl-graph spectrum graph.graphml",
             None,
             ("there is no file graph.graphml",),
+            "neurodata/m2g#125, Teakinboyewa/SpatialAnalysisAgent#25",
         ),
         Case(
             "No graph",
@@ -43,12 +44,14 @@ COMMANDS = Area(
             "snl-graph spectrum karate --save picture.xyz",
             None,
             ("picture.xyz", "no kind that can be written", ".png"),
+            "felixbur/nkululeko#151",
         ),
         Case(
             "A network that cannot be imported",
             "snl-graph check karate --model package:factory",
             None,
             ('there is no module "package"', "set PYTHONPATH"),
+            "mmdet#10269, open-mmlab/mim-example#5",
             elided=(r"from \S+ or",),
         ),
         Case(
@@ -93,18 +96,21 @@ COMMANDS = Area(
             "python -m models.train digits --resume last.ckpt",
             None,
             ("no checkpoint at last.ckpt", "expected a file that models.train wrote"),
+            "lightning#7072, konpatp/diffae#61",
         ),
         Case(
             "Data that are not there",
             "python -m models.train cifar10 --data nowhere",
             None,
             ("no CIFAR-10 at nowhere", "expected it to hold", "--data ROOT"),
+            "huawei-noah/vega#50, ain-soph/trojanzoo#65",
         ),
         Case(
             "A prediction without a checkpoint",
             "python -m models.predict last.ckpt photo.png",
             None,
             ("no checkpoint at last.ckpt", "expected a file that models.train wrote"),
+            "Deci-AI/super-gradients#1604",
         ),
     ),
 )

@@ -32,6 +32,7 @@ block = nonlocal_block("snl", 64)
             'nonlocal_block("snl", 64 / 2)',
             ValueError,
             ("channels is a whole number ≥ 1", "got 32.0"),
+            "pytorch#135648",
         ),
         Case(
             "A map of other channels",
@@ -66,12 +67,35 @@ block = nonlocal_block("snl", 64)
             "block(maps.numpy())",
             TypeError,
             ("a tensor (B, C, *spatial)", "got ndarray", "torch.as_tensor(x)"),
+            "polo5/LDEQ_RwR#5",
+        ),
+        Case(
+            "Maps as a list",
+            "block([maps, maps])",
+            TypeError,
+            ("a tensor (B, C, *spatial)", "got list"),
+            "yl-1993/hfsoftmax#13",
+        ),
+        Case(
+            "A sparse map",
+            "block(maps.to_sparse())",
+            TypeError,
+            ("one dense tensor (B, C, *spatial)", "is sparse", "x.to_dense()"),
+            "tensorflow/tensorflow#50349, tensorflow/tensorflow#42512",
+        ),
+        Case(
+            "Maps of several sizes, nested",
+            "block(torch.nested.nested_tensor([torch.ones(64, 8, 8), torch.ones(64, 4, 4)]))",
+            TypeError,
+            ("one dense tensor (B, C, *spatial)", "is nested", "to_padded_tensor(0.0)"),
+            "pytorch#114090",
         ),
         Case(
             "Bytes of an image",
             "block(maps.byte())",
             TypeError,
             ("must be floating point", "got torch.uint8", "x.float()"),
+            "pytorch#2458, pytorch#14186",
         ),
         Case(
             "A map in double precision",
@@ -107,6 +131,13 @@ block = nonlocal_block("snl", 64)
             ("boolean of shape (2, 8, 8)", "of shape (2, 64)"),
         ),
         Case(
+            "Padding with the batch as its last axis",
+            "block(maps, valid=torch.ones(8, 8, 2).bool())",
+            ValueError,
+            ("boolean of shape (2, 8, 8)", "of shape (8, 8, 2)"),
+            "pytorch#99945",
+        ),
+        Case(
             "One value a channel in training",
             "block(torch.ones(1, 64, 1, 1))",
             ValueError,
@@ -134,6 +165,14 @@ block = nonlocal_block("snl", 64)
             "block(Data(edge_index=torch.zeros(2, 1).long()))",
             ValueError,
             ("node features x of shape (N, 64)", "got none"),
+            "THUDM/CogDL#5",
+        ),
+        Case(
+            "A block as TorchScript",
+            "torch.jit.script(block)",
+            TypeError,
+            ("is no TorchScript", "torch.export.export", "torch.jit.trace"),
+            "facebookresearch/xformers#246",
         ),
     ),
 )
@@ -198,6 +237,7 @@ from snl_graph.filters import Heat
             'nonlocal_block("gsnl", 64, filter=Heat)',
             TypeError,
             ("a name or an object", "got the class Heat", "Make an object of it"),
+            "pytorch#111718",
         ),
         Case(
             "A norm as a layer",
@@ -217,6 +257,7 @@ from snl_graph.filters import Heat
             'nonlocal_block("nl", 64, kernel="signed_dot", normalization="sym")',
             ValueError,
             ("needs a non-negative affinity", 'kernel="dot" or normalization="none"'),
+            "sklearn#20754",
         ),
         Case(
             "Softmax as a normalisation",
@@ -236,6 +277,7 @@ from snl_graph.filters import Heat
             'nonlocal_block("snl", 64, mask=torch.eye(25).bool())(torch.ones(1, 64, 4, 4))',
             ValueError,
             ("joins 25 nodes", "there are 16", "Make one for this size"),
+            "microsoft/SwinBERT#52",
         ),
         Case(
             "A representation that the kernel does not have",
@@ -284,18 +326,83 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), relu, nn.Conv2d(8, 8, 1), relu, nn.Flatt
             ("must be a torch.nn.Module", "got str", "Build the network first"),
         ),
         Case(
+            "The weights of a network in its place",
+            'insert_block(net.state_dict(), after="0")',
+            TypeError,
+            ("must be a torch.nn.Module", "got OrderedDict", "Build the network first"),
+            "sksq96/pytorch-summary#75",
+        ),
+        Case(
+            "The class of a network in its place",
+            'insert_block(nn.Transformer, after="encoder")',
+            TypeError,
+            ("must be a torch.nn.Module", "got type", "Build the network first"),
+            "sksq96/pytorch-summary#19",
+        ),
+        Case(
+            "A network inside DataParallel",
+            'insert_block(nn.DataParallel(net), after="0")',
+            ValueError,
+            ('has no submodule "0"', 'Near names: "module.0"'),
+            "epfml/attention-cnn#11, layumi/Person_reID_baseline_pytorch#173",
+        ),
+        Case(
             "A place where maps are vectors already",
             'insert_block(net, after="4")',
             ValueError,
             ('"4" returns shape', "(B, C, *spatial)", "Name an earlier submodule"),
-            "nonlocal#6",
+            "nonlocal#6, grad-cam#306, grad-cam#192",
+        ),
+        Case(
+            "A place where maps are tokens",
+            "encoder = nn.TransformerEncoderLayer(16, 2, batch_first=True)\n"
+            'insert_block(nn.Sequential(encoder), after="0", example=torch.ones(2, 12, 16))',
+            ValueError,
+            ('axis 1 of the output of "0"', "does not hold channels", "(B, C, *spatial)"),
+            "grad-cam#257, grad-cam#355",
+        ),
+        Case(
+            "A place that returns a tuple",
+            "class Pair(nn.Conv2d):\n"
+            "    def forward(self, x):\n"
+            "        return super().forward(x), x\n"
+            'insert_block(nn.Sequential(Pair(3, 8, 3)), after="0")',
+            ValueError,
+            ('"0" returns a tuple', "one tensor (B, C, *spatial)", "Name a submodule"),
+            "grad-cam#252",
+        ),
+        Case(
+            "A place that the network goes round",
+            "class Round(nn.Module):\n"
+            "    def __init__(self):\n"
+            "        super().__init__()\n"
+            "        self.conv = nn.Conv2d(3, 8, 3)\n"
+            "    def forward(self, x):\n"
+            "        return self.conv.forward(x)\n"
+            'insert_block(Round(), after="conv")',
+            ValueError,
+            ('"conv" was not reached', "does not call it"),
+            "numenta/nupic.torch#51, Zymrael/vortex#10",
         ),
         Case(
             "One ReLU in two places",
             'insert_block(net, after="1")',
             ValueError,
             ('"1", "3" are one shared ReLU', "a module of its own"),
-            "torchvision#3802",
+            "torchvision#3802, openai/CLIP#239",
+        ),
+        Case(
+            "One ReLU called twice",
+            "class Twice(nn.Module):\n"
+            "    def __init__(self):\n"
+            "        super().__init__()\n"
+            "        self.conv, self.relu = nn.Conv2d(3, 8, 3), nn.ReLU()\n"
+            "    def forward(self, x):\n"
+            "        return self.relu(self.conv(self.relu(x)))\n"
+            'insert_block(Twice(), after="relu")',
+            ValueError,
+            ('"relu" is called 2 times', "Name a module that is called once"),
+            "mlfoundations/open_clip#78",
         ),
         Case(
             "A place of a ModuleList",
@@ -315,8 +422,15 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), relu, nn.Conv2d(8, 8, 1), relu, nn.Flatt
             'insert_block(net, after="0", example=torch.ones(1, 1, 8, 8))',
             ValueError,
             ("failed on the example", "Pass one input as the model takes it"),
-            "timm#976, jacobgil/pytorch-grad-cam#141",
+            "timm#976, grad-cam#141",
             elided=("Given groups.*instead",),
+        ),
+        Case(
+            "An example without a batch axis",
+            'insert_block(net, after="0", example=torch.ones(3, 8, 8))',
+            ValueError,
+            ("has no batch axis", "got shape (3, 8, 8)", "x.unsqueeze(0)"),
+            "pytorch#1606",
         ),
         Case(
             "A network without convolutions, and no example",
@@ -329,12 +443,14 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), relu, nn.Conv2d(8, 8, 1), relu, nn.Flatt
             'insert_block(nn.Sequential(nn.LazyConv2d(8, 3)), after="0")',
             ValueError,
             ("has lazy layers", "run it once first"),
+            "pytorch#65051",
         ),
         Case(
             "A class in place of a block",
             'insert_block(net, after="0", block=NonlocalBlock)',
             TypeError,
             ("a name or a module", "got the class NonlocalBlock", 'block="snl"'),
+            "HorizonRobotics/alf#1159",
         ),
         Case(
             "Channels, which are measured",
@@ -365,6 +481,7 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), relu, nn.Conv2d(8, 8, 1), relu, nn.Flatt
             'insert_block(net, after="0", block=net[2])',
             ValueError,
             ("is part of the model already", "copy.deepcopy(block)"),
+            "dreamquark-ai/tabnet#76",
         ),
         Case(
             "A compiled network",
@@ -372,6 +489,13 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), relu, nn.Conv2d(8, 8, 1), relu, nn.Flatt
             ValueError,
             ("is compiled", "does not notice", "Insert first, then compile"),
             "pytorch#117758, pytorch#117265",
+        ),
+        Case(
+            "A network that is TorchScript",
+            'insert_block(torch.jit.script(nn.Sequential(nn.Conv2d(3, 8, 3))), after="0")',
+            ValueError,
+            ("is TorchScript, which runs no hooks", "Insert before"),
+            "pytorch#29037, pytorch#86818, grad-cam#258",
         ),
         Case(
             "Taking blocks out of nothing",

@@ -6,9 +6,10 @@ START = """
 import networkx as nx
 import torch
 from torch_geometric.data import Data
+from torch_geometric.utils import from_scipy_sparse_matrix
 
 import snl_graph
-from snl_graph import SNLConv
+from snl_graph import SNLConv, SNLNet
 
 x = torch.ones(4, 16)
 edge_index = torch.tensor([[0, 1, 1, 2, 2, 3], [1, 0, 2, 1, 3, 2]])
@@ -27,6 +28,13 @@ EDGES = Area(
             "pyg#221",
         ),
         Case(
+            "Edges of each graph of a batch, stacked",
+            "conv(torch.ones(2, 4, 16), torch.stack([edge_index, edge_index]))",
+            ValueError,
+            ("has shape (2, E)", "got (2, 2, 6)", "share their edges", "Batch.from_data_list"),
+            "pyg#3008",
+        ),
+        Case(
             "Edges as a tuple of rows and columns",
             "conv(x, (edge_index[0], edge_index[1]))",
             TypeError,
@@ -38,6 +46,14 @@ EDGES = Area(
             "conv(x, edge_index.numpy())",
             TypeError,
             ("a tensor (2, E)", "got ndarray", "torch.as_tensor"),
+        ),
+        Case(
+            "Edges and weights as one pair",
+            "matrix = nx.to_scipy_sparse_array(nx.path_graph(4))\n"
+            "conv(x, from_scipy_sparse_matrix(matrix))",
+            TypeError,
+            ("a tensor (2, E)", "got tuple", "pass both: layer(x, *pair)"),
+            "pyg#9393",
         ),
         Case(
             "Edges as floating-point numbers",
@@ -52,6 +68,12 @@ EDGES = Area(
             TypeError,
             ("holds indices", "got torch.float32", "A.to_sparse_csr()"),
             "pyg#8269",
+        ),
+        Case(
+            "A dense adjacency matrix of whole numbers",
+            "conv(x, torch.ones(4, 4).long())",
+            ValueError,
+            ("has shape (2, E)", "got (4, 4)", "A.float().to_sparse_csr()"),
         ),
         Case(
             "A networkx graph",
@@ -77,6 +99,13 @@ EDGES = Area(
             IndexError,
             ("must lie in 0 .. 3 for 4 nodes", "from 1 to 4"),
             "pyg#8902, pyg#8630, pyg#803, pyg#1529",
+        ),
+        Case(
+            "Nodes by their numbers in a larger graph",
+            "conv(x, 100 * edge_index)",
+            IndexError,
+            ("must lie in 0 .. 3 for 4 nodes", "from 0 to 300"),
+            "pyg#207, pyg#814",
         ),
         Case(
             "Edges on another device",
@@ -119,6 +148,20 @@ EDGES = Area(
             "pyg#3338, pyg#2022, pyg#1441",
         ),
         Case(
+            "Weights of other edges",
+            "conv(x, edge_index, torch.ones(5))",
+            ValueError,
+            ("one number an edge, shape (6,)", "got (5,)"),
+            "pyg#4615",
+        ),
+        Case(
+            "Weights as an array",
+            "conv(x, edge_index, torch.ones(6).numpy())",
+            TypeError,
+            ("must be a tensor (E,)", "got ndarray", "torch.as_tensor"),
+            "Sazan-Mahbub/EGRET#1",
+        ),
+        Case(
             "Features of edges as weights",
             "conv(x, edge_index, torch.ones(6, 3))",
             ValueError,
@@ -144,6 +187,7 @@ EDGES = Area(
             "conv(x, edge_index, torch.ones(6) / 0)",
             ValueError,
             ("edge_weight has 6 non-finite values", "Look at the layer or file"),
+            "BorealisAI/SLAPS-GNN#3",
         ),
     ),
 )
@@ -159,10 +203,24 @@ FEATURES = Area(
             ("must be a tensor (N, F)", "got Data", "data.x, data.edge_index"),
         ),
         Case(
+            "A graph that has no features",
+            "data = Data(edge_index=edge_index, num_nodes=4)\nconv(data.x, data.edge_index)",
+            TypeError,
+            ("must be a tensor (N, F)", "got NoneType"),
+            "pyg#2148, pyg#1578",
+        ),
+        Case(
+            "Nodes of several types",
+            'conv({"paper": x}, {("paper", "cites", "paper"): edge_index})',
+            TypeError,
+            ("must be a tensor (N, F)", "got dict", "one type of nodes", "to_hetero"),
+        ),
+        Case(
             "Features as an array",
             "conv(x.numpy(), edge_index)",
             TypeError,
             ("must be a tensor (N, F)", "got ndarray", "torch.as_tensor"),
+            "yongqyu/MolGAN-pytorch#8",
         ),
         Case(
             "Whole numbers as features",
@@ -197,6 +255,7 @@ FEATURES = Area(
             "conv(x.to_sparse(), edge_index)",
             TypeError,
             ("x is sparse", "features are dense", "x.to_dense()"),
+            "pyg#290",
         ),
         Case(
             "Features on another device than the layer",
@@ -236,6 +295,19 @@ FEATURES = Area(
             "conv(x, edge_index, batch=torch.tensor([0, 1, 0, 1]))",
             ValueError,
             ("batch must be sorted", "stand together", "Sort the nodes"),
+            "pyg#523",
+        ),
+        Case(
+            "Graphs of a batch counted from -1",
+            "conv(x, edge_index, batch=torch.tensor([-1, -1, 0, 0]))",
+            IndexError,
+            ("must be ≥ 0, the numbers of the graphs", "from -1 to 0"),
+        ),
+        Case(
+            "The batch vector as the number of graphs",
+            "conv(x, edge_index, batch_size=torch.tensor([0, 0, 1, 1]))",
+            TypeError,
+            ("how many graphs there are", "graph of each node is batch"),
         ),
         Case(
             "Edges from one graph of a batch to another",
@@ -254,6 +326,14 @@ FEATURES = Area(
             "pyg#901, pyg#1202",
         ),
         Case(
+            "λ_max of more graphs than there are",
+            'layer = SNLConv(16, 32, basis="chebyshev")\n'
+            "batch = torch.tensor([0, 0, 1, 1])\n"
+            "layer(x, edge_index, batch=batch, lambda_max=torch.ones(3))",
+            ValueError,
+            ("lambda_max has 3 numbers", "there are 2 graphs"),
+        ),
+        Case(
             "A cached graph, and then another",
             "layer = SNLConv(16, 32, cached=True)\n"
             "y = layer(x, edge_index)\n"
@@ -261,6 +341,42 @@ FEATURES = Area(
             ValueError,
             ("of 4 nodes and 6 edges", "this one has 4 and 2", "cached=False"),
             "pyg#1173, pyg#619, pyg#7173",
+        ),
+        Case(
+            "A cached graph, and then another of the same size",
+            "layer = SNLConv(16, 32, cached=True)\n"
+            "y = layer(x, edge_index)\n"
+            "layer(x, (edge_index + 1) % 4)",
+            ValueError,
+            ("as many edges, but others", "cached=False"),
+        ),
+        Case(
+            "A cached graph, and then other weights",
+            "layer = SNLConv(16, 32, cached=True)\n"
+            "y = layer(x, edge_index)\n"
+            "layer(x, edge_index, torch.arange(6.0))",
+            ValueError,
+            ("weights of the first call", "these edges have others", "cached=False"),
+        ),
+        Case(
+            "Edges in one direction only",
+            "SNLNet(16, 32, num_layers=2)(x, edge_index[:, ::2])",
+            ValueError,
+            ("3 of 3 edges are listed in one direction only", 'normalization="rw"'),
+            "pyg#2219, google-deepmind/jraph#32",
+        ),
+        Case(
+            "Features of edges for a network without any",
+            "SNLNet(16, 32, num_layers=2)(x, edge_index, edge_attr=torch.ones(6, 3))",
+            ValueError,
+            ("no features of edges", "Pass edge_weight (E,)"),
+        ),
+        Case(
+            "A layer as TorchScript",
+            "torch.jit.script(conv)",
+            TypeError,
+            ("SNLConv is no TorchScript", "torch.export.export"),
+            "pyg#7844, pyg#1797, pyg#9638",
         ),
     ),
 )
@@ -274,6 +390,7 @@ LAYER = Area(
             "SNLConv(0, 32)",
             ValueError,
             ("in_channels is a whole number ≥ 1", "got 0"),
+            "pyg#439",
         ),
         Case(
             "Channels in words",
@@ -286,6 +403,7 @@ LAYER = Area(
             "SNLConv(16, 64 / 2)",
             ValueError,
             ("out_channels is a whole number ≥ 1", "got 32.0"),
+            "tonylins/pytorch-mobilenet-v2#25",
         ),
         Case(
             "No taps",
@@ -369,6 +487,7 @@ LAYER = Area(
             'SNLConv(16, 32, kernel="signed_dot")',
             ValueError,
             ("needs a non-negative affinity", 'kernel="dot" or normalization="none"'),
+            "sklearn#20754",
         ),
     ),
 )

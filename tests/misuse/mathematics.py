@@ -45,12 +45,14 @@ phi = torch.ones(6, 3)
             "affinity(phi, phi.double())",
             TypeError,
             ("must share dtype", "torch.float64", "psi.to(phi)"),
+            "nari-labs/dia#158, cubiq/ComfyUI_IPAdapter_plus#395",
         ),
         Case(
             "More keys than queries under the symmetric normalisation",
             "affinity(phi, torch.ones(9, 3))",
             ValueError,
             ("only a square affinity", "9 sources to 6 targets", '"rw" or "none"'),
+            "SHI-Labs/NATTEN#25",
         ),
         Case(
             "A kernel as a class",
@@ -93,6 +95,7 @@ phi = torch.ones(6, 3)
             "affinity(phi, mask=torch.ones(6, 6))",
             ValueError,
             ("shape (2, E)", "got (6, 6)", "boolean: matrix > 0"),
+            "QwenAudio/CosyVoice#628",
         ),
         Case(
             "A mask of pairs as a list",
@@ -111,6 +114,13 @@ phi = torch.ones(6, 3)
             "BooleanMatrix(torch.ones(3, 3))",
             ValueError,
             ("boolean of shape (N, N)", "torch.float32", "weights > 0"),
+            "ArcInstitute/state#213",
+        ),
+        Case(
+            "A mask as an array",
+            "affinity(phi, mask=torch.ones(6, 6).bool().numpy())",
+            TypeError,
+            ("a boolean tensor (N, N)", "got ndarray", "torch.as_tensor(mask)"),
         ),
         Case(
             "Real nodes as a list",
@@ -142,6 +152,12 @@ phi = torch.ones(6, 3)
             "affinity(phi) @ torch.ones(6, 2).double()",
             TypeError,
             ("the operator is torch.float32", "the signal torch.float64", "z.to(torch.float32)"),
+        ),
+        Case(
+            "A signal on another device",
+            'affinity(phi) @ torch.ones(6, 2, device="meta")',
+            ValueError,
+            ("the operator is on cpu", "the signal on meta"),
         ),
         Case(
             "A product of operators",
@@ -194,6 +210,7 @@ phi = torch.ones(6, 3)
             "to_feature_map(torch.ones(16, 3), size=(4, 5))",
             ValueError,
             ("16 nodes do not fill whole grids", "size (4, 5) with 20 positions"),
+            "grad-cam#76",
         ),
     ),
 )
@@ -277,6 +294,19 @@ from snl_graph.filters import ARMA, ChebyshevSeries, Heat, Polynomial, approxima
             ("must have shape (n,)", "got ()"),
         ),
         Case(
+            "The response of a layer that has not run",
+            "filter_response(SNLConv(-1, 2), torch.linspace(0, 2, 5))",
+            ValueError,
+            ("has no weights yet", "Run it once first"),
+            "galilai-group/stable-pretraining#189",
+        ),
+        Case(
+            "The response everywhere",
+            'filter_response(SNLConv(2, 2), "all")',
+            TypeError,
+            ("lambdas are numbers, shape (n,)", "got 'all'", "linspace(0, 2, 201)"),
+        ),
+        Case(
             "The response of several units at once",
             'filter_response(nonlocal_block("snl", 4, depth=2), torch.linspace(0, 2, 5))',
             ValueError,
@@ -319,6 +349,13 @@ graph = nx.path_graph(4)
             "spectrum(torch.ones(4, 5))",
             ValueError,
             ("are square, (*batch, N, N)", "got (4, 5)"),
+            "networkx#1293, networkx#4092",
+        ),
+        Case(
+            "Edges in place of a matrix",
+            "spectrum(torch.zeros(2, 5).long())",
+            ValueError,
+            ("are square, (*batch, N, N)", "got (2, 5)", "Data(edge_index=edge_index"),
         ),
         Case(
             "Negative weights",
@@ -383,6 +420,13 @@ graph = nx.path_graph(4)
             "spectrum(Data(x=torch.ones(3, 2)))",
             ValueError,
             ("has no edge_index", "data.edge_index, or data.adj_t"),
+        ),
+        Case(
+            "A Data with its edges as pairs",
+            "spectrum(Data(edge_index=torch.zeros(5, 2).long()))",
+            ValueError,
+            ("of shape (2, E)", "of shape (5, 2)", "pairs.t()"),
+            "pyg#221",
         ),
         Case(
             "Features of edges as weights",

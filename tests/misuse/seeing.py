@@ -95,6 +95,7 @@ graph = nx.path_graph(4)
             "plot_feature_map(torch.ones(2, 4, 6, 6))",
             ValueError,
             ("(1, C, *spatial)", "got (2, 4, 6, 6)", "x[:1]"),
+            "philipperemy/keract#46, cftang0827/face_alignment#2",
         ),
         Case(
             "Two maps in place of a block and a map",
@@ -162,6 +163,7 @@ graph = nx.path_graph(4)
             "BlockMonitor(block, every=0)",
             ValueError,
             ("every is a whole number ≥ 1", "got 0"),
+            "deepfindr/gnn-project#9, deepset-ai/FARM#307",
         ),
         Case(
             "A file as the monitor's log",
