@@ -11,6 +11,7 @@ from torch_geometric.loader import CachedLoader, NeighborLoader
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 
 from snl_graph.conv import SNLConv
+from snl_graph.conv.sparse_tensor import without_torch_sparse
 from snl_graph.nets.sampled import check_trimming, check_whole_neighbourhoods
 from snl_graph.nets.undirected import require_undirected
 
@@ -51,8 +52,8 @@ class SNLNet(BasicGNN):
             ``filter``, ``normalization``, ... A kernel or filter object is copied for each layer.
 
     Shapes:
-        - **input:** features (N, F); edges (2, E), an ``EdgeIndex`` or a torch.sparse matrix
-          (N, N); weights (E,).
+        - **input:** features (N, F); edges (2, E), an ``EdgeIndex``, a torch.sparse matrix or
+          a ``torch_sparse.SparseTensor`` (N, N); weights (E,).
         - **output:** (N, F').
 
     Raises:
@@ -135,8 +136,10 @@ class SNLNet(BasicGNN):
         is_trimmed = num_sampled_nodes_per_hop is not None
         if is_trimmed:
             check_trimming(self._reach(), is_undirected=self._is_undirected())
-        elif isinstance(edge_index, Tensor) and self._is_undirected():
-            require_undirected(edge_index, x.shape[-2])
+        else:
+            edge_index = without_torch_sparse(edge_index)
+            if isinstance(edge_index, Tensor) and self._is_undirected():
+                require_undirected(edge_index, x.shape[-2])
         hidden = []
         for layer in range(self.num_layers):
             if is_trimmed:
@@ -253,7 +256,7 @@ def _weighted_graph(
 ) -> tuple[Tensor, Tensor | None]:
     """Edges of a mini-batch and their weights, if the whole graph has some."""
     if "adj_t" in data:
-        return data.adj_t.to(device), None
+        return without_torch_sparse(data.adj_t).to(device), None
     if "edge_weight" in whole and "edge_weight" not in data:
         raise ValueError(
             "the loader dropped the weights of the edges. Keep them as values of a sparse "

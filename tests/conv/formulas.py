@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch_geometric.data import Data
+from torch_geometric.utils import to_undirected
 
 from tests import oracles
 from tests.factories import KERNELS
@@ -17,6 +19,19 @@ NODES = 7
 EDGES = torch.tensor([[0, 1, 2, 2, 3, 3, 4, 0, 5], [1, 2, 2, 0, 1, 1, 0, 4, 3]])
 WEIGHTS = torch.tensor([0.5, 2.0, 1.5, 0.0, 1.0, 3.0, 0.75, 1.25, 0.6], dtype=torch.float64)
 UNDIRECTED = torch.tensor([[0, 1, 1, 2, 2, 0, 3, 4, 5], [1, 0, 2, 1, 0, 2, 3, 5, 4]])
+
+
+def circle(*, weighted: bool = False) -> Data:
+    """Fourteen nodes in a circle with two chords: the far side is some hops away."""
+    nodes = torch.arange(14)
+    ring = torch.stack([nodes, (nodes + 1) % 14])
+    edges = torch.cat([ring, torch.tensor([[0, 9], [3, 12]])], 1)
+    weight = torch.rand(edges.shape[1], dtype=torch.float64) + 0.5
+    edges, weight = to_undirected(edges, weight)
+    data = Data(x=torch.randn(14, 4, dtype=torch.float64), edge_index=edges)
+    if weighted:
+        data.edge_weight = weight
+    return data
 
 
 def polynomials(a: Tensor, count: int, basis: str, lambda_max: float = 2.0) -> list[Tensor]:

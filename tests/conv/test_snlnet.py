@@ -19,7 +19,7 @@ from torch_geometric.utils import to_undirected
 from snl_graph import SNLNet, value_checks
 from snl_graph.filters import Cayley
 from tests import oracles
-from tests.conv.formulas import EDGES, NODES, UNDIRECTED, polynomials
+from tests.conv.formulas import EDGES, NODES, UNDIRECTED, circle, polynomials
 from tests.tolerances import assert_equal
 
 HEAVY = torch.tensor([0.5, 0.5, 2.0, 2.0, 1.5, 1.5, 3.0, 0.6, 0.6], dtype=torch.float64)
@@ -201,19 +201,6 @@ class PlainSampler(NeighborSampler):
         )
 
 
-def circle(*, weighted: bool = False) -> Data:
-    """Fourteen nodes in a circle with two chords: the far side is some hops away."""
-    nodes = torch.arange(14)
-    ring = torch.stack([nodes, (nodes + 1) % 14])
-    edges = torch.cat([ring, torch.tensor([[0, 9], [3, 12]])], 1)
-    weight = torch.rand(edges.shape[1], dtype=torch.float64) + 0.5
-    edges, weight = to_undirected(edges, weight)
-    data = Data(x=torch.randn(14, 4, dtype=torch.float64), edge_index=edges)
-    if weighted:
-        data.edge_weight = weight
-    return data
-
-
 def sampled(data: Data, hops: int, subgraph_type: str = "directional", **options) -> NeighborLoader:
     sampler = PlainSampler(data, [-1] * hops, subgraph_type=subgraph_type)
     options = {"batch_size": 3, **options}
@@ -349,19 +336,6 @@ def test_trimming_leaves_the_seeds_as_they_are() -> None:
     for options in ({}, {"K": 3, "normalization": "rw"}):
         with pytest.raises(ValueError, match=r"Leave num_sampled_\* out"):
             SNLNet(4, 5, 3, **options).double()(data.x, data.edge_index, **counts)
-
-
-@pytest.mark.parametrize("subgraph_type", ["bidirectional", "directional"])
-def test_the_compiled_sampler_of_pyg(subgraph_type: str) -> None:
-    from torch_geometric import typing
-
-    if not (typing.WITH_PYG_LIB or typing.WITH_TORCH_SPARSE):
-        pytest.skip("NeighborLoader's own sampler needs pyg-lib or torch-sparse: neither is here")
-    data = circle()
-    normalization, hops = ("rw", 2) if subgraph_type == "directional" else ("sym", 3)
-    net = SNLNet(4, 5, 2, 2, K=3, normalization=normalization).double().eval()
-    loader = NeighborLoader(data, [-1] * hops, subgraph_type=subgraph_type, batch_size=3)
-    assert_equal(net.inference(loader), net(data.x, data.edge_index))
 
 
 # Explanations ------------------------------------------------------------------------------------
