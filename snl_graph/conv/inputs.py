@@ -154,7 +154,7 @@ def _edges_of(graph: object) -> str:
         return "Pass torch_geometric.utils.from_networkx(graph).edge_index."
     if scipy.sparse.issparse(graph):
         return "Pass torch_geometric.utils.from_scipy_sparse_matrix(matrix), indices and weights."
-    return "Of a torch_sparse.SparseTensor pass adj_t.to_torch_sparse_csr_tensor()."
+    return "Pass a tensor (2, E): row 0 = source, row 1 = target."
 
 
 def _check_sparse(adj_t: Tensor, sources: int, targets: int) -> None:
