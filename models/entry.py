@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from argparse import ArgumentError
@@ -119,3 +120,9 @@ def print_results(
     for label, value in rest.items():
         table.add_row(label, value)
     console.print(table)
+    if not math.isfinite(metrics.get("test_loss", 0.0)):
+        console.print(
+            "The loss is no finite number: some answers of the network are not, and count as "
+            "wrong. After a few steps of training the running statistics of batch norm are often "
+            "the cause; later, a learning rate that is too high."
+        )

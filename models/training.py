@@ -135,6 +135,19 @@ class Learner(LightningModule, ABC):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+def answers_of(scores: Tensor, classes: Tensor) -> Tensor:
+    """Scores (B, classes) as they are; where one is no number, the right class comes last.
+
+    To the largest of several NaN an accuracy would give the first class, and call it right.
+
+    Example:
+        >>> answers_of(torch.tensor([[float("nan"), 1.0]]), torch.tensor([0]))
+        tensor([[-1.,  0.]])
+    """
+    is_answer = scores.isfinite().all(-1, keepdim=True)
+    return scores.where(is_answer, -nn.functional.one_hot(classes, scores.shape[-1]))
+
+
 class Classifier(Learner):
     """Cross-entropy and accuracies.
 
@@ -156,7 +169,7 @@ class Classifier(Learner):
         self.accuracy = MetricCollection(
             {f"test_top{k}": MulticlassAccuracy(classes, top_k=k, average="micro") for k in top}
         )
-        self.loss = MeanMetric()
+        self.loss = MeanMetric(nan_strategy="disable")  # a loss that is no number is shown so
 
     def loss_of(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         """Cross-entropy."""
@@ -168,8 +181,8 @@ class Classifier(Learner):
         images, classes = batch
         # Scores of an image; of a video, logarithms of the mean probabilities of its clips.
         scores = self._video_scores(images) if images.dim() == 6 else self(images)
-        self.accuracy.update(scores, classes)
-        self.loss.update(nn.functional.cross_entropy(scores, classes), weight=len(classes))
+        self.accuracy.update(answers_of(scores, classes), classes)
+        self.loss.update(nn.functional.cross_entropy(scores, classes, reduction="none"))
 
     def _video_scores(self, clips: Tensor) -> Tensor:
         """Logarithms, which do not underflow: (B, V, C, T, H, W) → (B, classes)."""

@@ -79,8 +79,8 @@ class Ledger:
     lock that the operating system gives back when the process that holds it ends, however it ends.
 
     Args:
-        path: Of the CSV file; its folder is made, and ``.locks`` for locks beside it, once something
-            is claimed or added. To read leaves no trace.
+        path: Of the CSV file. Its folder, and ``.locks`` for locks beside it, are made once
+            something is claimed or added; to read leaves no trace.
     """
 
     def __init__(self, path: Path) -> None:

@@ -194,6 +194,18 @@ def test_evaluating_finds_the_accuracy_that_training_logged(trained, checkpoint,
     assert "Top-1 %" in capsys.readouterr().out
 
 
+def test_answers_that_are_no_numbers_count_as_wrong_and_are_told(checkpoint, capsys):
+    spoilt = read_checkpoint(checkpoint)
+    first = next(name for name in spoilt["state_dict"] if name.endswith("running_var"))
+    spoilt["state_dict"][first][0] = float("nan")
+    torch.save(spoilt, checkpoint.with_name("spoilt.ckpt"))
+    with quiet():
+        found = evaluate.evaluate(checkpoint.with_name("spoilt.ckpt"), accelerator="cpu")
+    assert found["test_top1"] == found["test_top5"] == 0
+    assert math.isnan(found["test_loss"])
+    assert "The loss is no finite number" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("devices", ["1", "2"])
 def test_a_user_sees_nothing_but_the_run(devices, tmp_path):
