@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 from torch_geometric.utils import to_dense_batch
 
+from snl_graph import checks
 from snl_graph.kernels import NodeSet
 from snl_graph.masks import EdgeList, Mask
 
@@ -45,7 +46,7 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
         channels: C that the block takes.
 
     Raises:
-        ValueError: If the features are missing or of another width.
+        ValueError: If the features are missing or of another width, or the batch vector is not one.
         TypeError: If the features are not floating point.
     """
     x = graph.x
@@ -56,10 +57,12 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
         raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
     if x.shape[0] == 0:
         return GraphMap(x.T.unsqueeze(0))
+    if graph.batch is not None:
+        _check_batch(graph.batch, x)
     if graph.edge_index is not None:
         node_set = None
         if graph.batch is not None:
-            node_set = NodeSet(batch=graph.batch, num_graphs=graph.num_graphs)
+            node_set = NodeSet(batch=graph.batch, num_graphs=_count_graphs(graph))
         return GraphMap(x.T.unsqueeze(0), mask=EdgeList(graph.edge_index), node_set=node_set)
     batch = torch.zeros_like(x[:, 0], dtype=torch.long) if graph.batch is None else graph.batch
     dense, is_node = to_dense_batch(x, batch)  # (B, N, C), (B, N)
@@ -67,6 +70,33 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
     if size is not None:
         return GraphMap(dense.mT.unflatten(-1, size))
     return GraphMap(dense.mT, is_node)
+
+
+def _check_batch(batch: object, x: Tensor) -> None:
+    """Raise unless ``batch`` tells the graph of each node, in ascending order."""
+    n = x.shape[0]
+    if not isinstance(batch, Tensor) or batch.dtype != torch.int64 or batch.shape != (n,):
+        came = (
+            f"{batch.dtype} of shape {tuple(batch.shape)}"
+            if isinstance(batch, Tensor)
+            else type(batch).__name__
+        )
+        raise ValueError(
+            f"data.batch is the graph of each node, torch.int64 of shape ({n},); got {came}. "
+            "torch_geometric.data.Batch.from_data_list(graphs) makes it."
+        )
+    if batch.device != x.device:
+        raise ValueError(f"data.batch is on {batch.device} and data.x on {x.device}. Move one.")
+    if checks.are_free(batch) and (batch[0] < 0 or bool((batch.diff() < 0).any())):
+        raise ValueError(
+            "data.batch must be sorted and count the graphs from 0: the nodes of a graph stand "
+            "together, as PyG's loader puts them. Sort the nodes by batch first."
+        )
+
+
+def _count_graphs(graph: Data) -> int:
+    """Number of graphs; a ``Data`` that was given a batch vector does not know it."""
+    return graph.num_graphs if isinstance(graph, Batch) else int(graph.batch.max()) + 1
 
 
 def _common_grid(graph: Data) -> tuple[int, ...] | None:

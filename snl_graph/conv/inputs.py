@@ -111,6 +111,8 @@ def check_edge_index(edge_index: object, size: tuple[int, int], device: torch.de
         )
     if isinstance(edge_index, EdgeIndex):
         _check_sparse_size(edge_index, size)
+        if checks.are_requested():
+            _check_claims(edge_index)
     if checks.are_free(edge_index):
         if size[0] == size[1]:
             checks.require_indices(edge_index, size[0], "edge_index")
@@ -183,6 +185,17 @@ def _check_sparse_size(edge_index: EdgeIndex, size: tuple[int, int]) -> None:
             f"edge_index is of size {tuple(known)}, but x has {size[0]} and {size[1]} nodes at "
             "its two ends. Make it with sparse_size=(N, N)."
         )
+
+
+def _check_claims(edge_index: EdgeIndex) -> None:
+    """Raise if the edges are not what an ``EdgeIndex`` says; it believes what it is told."""
+    try:
+        edge_index.validate()
+    except ValueError as error:
+        raise ValueError(
+            f"{edge_index.__class__.__name__} says of its edges what is not so: {error}. Make it "
+            "without sort_order and is_undirected, or of edges that are so."
+        ) from error
 
 
 def check_edge_weight(edge_weight: object, num_edges: int, x: Tensor) -> None:

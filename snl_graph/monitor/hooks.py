@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Callable
 from types import TracebackType
@@ -74,11 +75,8 @@ class BlockMonitor:
         rows: int = 64,
     ) -> None:
         check_numbers(every=every, patience=patience, items=items, rows=rows)
-        if log is not None and not callable(log):
-            raise TypeError(
-                f"log is called with the numbers and the step; got {log!r}. Pass a function, such "
-                "as wandb.log."
-            )
+        if log is not None:
+            _check_log(log)
         self.blocks = {
             name: block for name, block in blocks_of(model) if isinstance(block, NonlocalBlock)
         }
@@ -185,3 +183,20 @@ def _is_first_process() -> bool:
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return True
     return torch.distributed.get_rank() == 0
+
+
+def _check_log(log: object) -> None:
+    """Raise unless ``log`` can be called with the numbers and the step."""
+    came = repr(log)
+    if callable(log):
+        try:
+            inspect.signature(log).bind({}, 0)
+            return
+        except ValueError:  # a function in C may hide its arguments
+            return
+        except TypeError as error:
+            came = f"{getattr(log, '__name__', came)}, with which that fails: {error}"
+    raise TypeError(
+        f"log is called with the numbers and the step; got {came}. Pass a function, such as "
+        "wandb.log."
+    )

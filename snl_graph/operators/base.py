@@ -74,6 +74,12 @@ class AffinityOperator(ABC):
                 f"this operator has shape {tuple(self.shape)} and takes signals (*batch, "
                 f"{self.shape[-1]}, C); got {tuple(z.shape)}. One signal is z.unsqueeze(-1)."
             )
+        batch, given = self.shape[:-2], z.shape[:-2]
+        if any(1 != m != n != 1 for m, n in zip(batch[::-1], given[::-1], strict=False)):
+            raise ValueError(
+                f"this operator has batch axes {tuple(batch)} and the signal {tuple(given)}; they "
+                "must be the same, or broadcast."
+            )
         return self.apply(z)
 
     def row_sums(self) -> Diagonal:

@@ -38,6 +38,15 @@ def test_batch_equals_its_graphs_one_by_one(name: str, with_edges: bool) -> None
     assert_equal(batch.x, torch.cat([block(graph).x for graph in data]))
 
 
+@pytest.mark.parametrize("with_edges", [True, False])
+@pytest.mark.parametrize("name", ["a2", "snl"])
+def test_a_data_with_a_batch_vector_of_its_own_is_a_batch(name: str, with_edges: bool) -> None:
+    block = nonlocal_block(name, 8).double().eval()
+    batch = Batch.from_data_list(graphs(with_edges))
+    plain = Data(x=batch.x, edge_index=batch.get("edge_index"), batch=batch.batch)
+    assert_equal(block(plain).x, block(batch).x)
+
+
 def test_edges_are_the_mask() -> None:
     block = nonlocal_block("snl", 8).double().eval()
     x = torch.randn(5, 8, dtype=torch.float64)

@@ -80,8 +80,9 @@ def test_an_edge_list(text: str) -> None:
     assert_spectrum(eigenvalues("edges.txt"), WEIGHTS)
 
 
-def test_an_edge_list_without_weights_and_with_a_self_loop() -> None:
-    Path("edges.csv").write_text("0,1\n1,1\n")
+@pytest.mark.parametrize("head", ["", "source,target\n", "From,To\n"])
+def test_an_edge_list_without_weights_and_with_a_self_loop(head: str) -> None:
+    Path("edges.csv").write_text(f"{head}0,1\n1,1\n")
     assert_spectrum(eigenvalues("edges.csv"), np.array([[0, 1], [1, 1]]))
 
 

@@ -168,6 +168,19 @@ block = nonlocal_block("snl", 64)
             "THUDM/CogDL#5",
         ),
         Case(
+            "Graphs of a batch in disorder",
+            "block(Data(x=torch.ones(4, 64), batch=torch.tensor([0, 1, 0, 1])))",
+            ValueError,
+            ("data.batch must be sorted", "Sort the nodes by batch"),
+            "pyg#10685",
+        ),
+        Case(
+            "The batch vector of other nodes",
+            "block(Data(x=torch.ones(4, 64), batch=torch.tensor([0, 0, 1])))",
+            ValueError,
+            ("torch.int64 of shape (4,)", "of shape (3,)", "Batch.from_data_list"),
+        ),
+        Case(
             "A block as TorchScript",
             "torch.jit.script(block)",
             TypeError,

@@ -5,6 +5,7 @@ from tests.misuse.case import Area, Case
 START = """
 import networkx as nx
 import torch
+from torch_geometric import EdgeIndex
 from torch_geometric.data import Data
 from torch_geometric.utils import from_scipy_sparse_matrix
 
@@ -317,6 +318,15 @@ FEATURES = Area(
             ValueError,
             ("2 of 6 edges join nodes of two graphs", "as PyG's DataLoader does"),
             "pyg#1822",
+        ),
+        Case(
+            "Edges that an EdgeIndex takes for undirected",
+            "pairs = edge_index[:, ::2].contiguous()\n"
+            "edges = EdgeIndex(pairs, sparse_size=(4, 4), is_undirected=True)\n"
+            "with snl_graph.value_checks():\n"
+            "    conv(x, edges)",
+            ValueError,
+            ("EdgeIndex says of its edges what is not so", "without sort_order and is_undirected"),
         ),
         Case(
             "One λ_max a graph, and no batch",

@@ -160,6 +160,12 @@ phi = torch.ones(6, 3)
             ("the operator is on cpu", "the signal on meta"),
         ),
         Case(
+            "Signals of another batch",
+            "affinity(torch.ones(2, 6, 3)) @ torch.ones(3, 6, 2)",
+            ValueError,
+            ("has batch axes (2,)", "the signal (3,)"),
+        ),
+        Case(
             "A product of operators",
             "affinity(phi) @ affinity(phi)",
             TypeError,

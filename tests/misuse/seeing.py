@@ -172,6 +172,12 @@ graph = nx.path_graph(4)
             ("called with the numbers and the step", "got 'log.csv'", "wandb.log"),
         ),
         Case(
+            "A log without the step",
+            "BlockMonitor(block, log=lambda numbers: print(numbers))",
+            TypeError,
+            ("called with the numbers and the step", "too many positional", "wandb.log"),
+        ),
+        Case(
             "An observation of a convolution",
             "observe(nn.Conv2d(4, 4, 1), maps)",
             TypeError,

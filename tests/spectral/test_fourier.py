@@ -67,6 +67,15 @@ def test_the_transform_is_that_of_the_eigenvectors_and_orthogonal():
     torch.testing.assert_close(energy(found, x).sum(0), x.square().sum(0))
 
 
+def test_a_complex_signal_is_transformed_part_by_part_and_back():
+    torch.manual_seed(0)
+    graph = nx.karate_club_graph()
+    x = torch.randn(34, 2, dtype=torch.complex128)
+    x_hat = gft(graph, x)
+    torch.testing.assert_close(x_hat, torch.complex(gft(graph, x.real), gft(graph, x.imag)))
+    torch.testing.assert_close(igft(graph, x_hat), x)
+
+
 def test_a_signal_along_an_eigenvector_has_one_frequency():
     found = fourier_basis(nx.karate_club_graph())
     x_hat = gft(found, found.vectors[:, 5])

@@ -12,14 +12,17 @@ import scipy.sparse
 
 from snl_graph.cli.errors import CommandError, one_line
 
+HEADS = ({"source", "target"}, {"src", "dst"}, {"from", "to"})
+"""What a first line may call the two columns of a table."""
+
 
 def read_edge_list(path: Path, *, directed: bool = False) -> Any:
     """Weights M of an edge list, M_ij of j → i, as a sparse matrix; N in order of appearance.
 
     A line holds ``source target`` and perhaps a weight, 1 if absent, parted by blanks, tabs or
     commas. networkx's own lines, which end with a dict of attributes, are read too. What follows a
-    ``#`` or ``%`` is a remark; a first line of words without a weight that is a number is the head
-    of a table. An edge that stands twice has its last weight, as in networkx.
+    ``#`` or ``%`` is a remark; a first line of three words, or of two such as ``source target``, is
+    the head of a table. An edge that stands twice has its last weight, as in networkx.
 
     Args:
         path: The file.
@@ -64,6 +67,8 @@ def _edge(line: str, path: Path, number: int) -> tuple[str, str, float] | None:
     content, brace, attributes = content.partition("{")
     parts = content.replace(",", " ").split()
     if len(parts) == 2:
+        if number == 1 and {part.lower() for part in parts} in HEADS:
+            return None
         weight = _weight_in("{" + attributes, path, number) if brace else 1.0
         return parts[0], parts[1], weight
     if len(parts) == 3 and not brace:
