@@ -26,7 +26,8 @@ class Environment:
         torch: Version of PyTorch, with its build (``+cpu``, ``+cu...``).
         torch_geometric: Version of PyTorch Geometric.
         torch_scatter: Version of torch-scatter, or why it does not load; None if it is absent.
-        pyg_lib: The same of pyg-lib, which samples neighbours.
+        torch_sparse: The same of torch-sparse, which samples neighbours.
+        pyg_lib: The same of pyg-lib, which samples them too.
         numpy: Version of NumPy.
         scipy: Version of SciPy.
         networkx: Version of networkx.
@@ -50,6 +51,7 @@ class Environment:
     torch: str
     torch_geometric: str | None
     torch_scatter: str | None
+    torch_sparse: str | None
     pyg_lib: str | None
     numpy: str | None
     scipy: str | None
@@ -86,6 +88,7 @@ def environment() -> Environment:
         torch=torch.__version__,
         torch_geometric=_version("torch-geometric"),
         torch_scatter=_extension("torch-scatter", "torch_scatter"),
+        torch_sparse=_extension("torch-sparse", "torch_sparse"),
         pyg_lib=_extension("pyg-lib", "pyg_lib"),
         numpy=_version("numpy"),
         scipy=_version("scipy"),

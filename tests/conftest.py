@@ -31,7 +31,8 @@ def pytest_report_header() -> list[str]:
     facts = environment()
     return [
         f"torch {facts.torch}, torch-geometric {facts.torch_geometric}, "
-        f"torch-scatter {facts.torch_scatter or 'absent'}",
+        f"torch-scatter {facts.torch_scatter or 'absent'}, "
+        f"torch-sparse {facts.torch_sparse or 'absent'}",
         f"C++ compiler: {facts.cpp_compiler or 'none, tests of torch.compile are skipped'}",
     ]
 

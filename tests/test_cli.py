@@ -91,8 +91,8 @@ def test_compiler_named_by_CXX_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_
 ONLY_THE_BASE_DEPENDENCIES = """
 import builtins
 
-absent = {"lightning", "matplotlib", "models", "sklearn", "timm", "torch_scatter", "torchmetrics",
-          "torchvision", "yaml"}
+absent = {"lightning", "matplotlib", "models", "sklearn", "timm", "torch_scatter", "torch_sparse",
+          "torchmetrics", "torchvision", "yaml"}
 real_import = builtins.__import__
 
 def import_unless_absent(name, globals=None, locals=None, fromlist=(), level=0):

@@ -63,8 +63,11 @@ def declared() -> set[str]:
 
 
 def imported(tree: ast.Module) -> set[str]:
+    """Packages that are imported, or looked up for the files they ship."""
     modules: set[str] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called(node)[:1] == ["find_spec"]:
+            modules |= {argument.value for argument in node.args}
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
