@@ -169,7 +169,7 @@ def _shares(nodes: Tensor, width: int, is_matrix: bool) -> list[slice]:
     """
     batch, count, _ = nodes.shape
     size = batch
-    if not (is_matrix or nodes.is_cuda) and is_node_minor(nodes):
+    if nodes.device.type == "cpu" and not is_matrix and is_node_minor(nodes):
         size = max(IN_CACHE // (count * width * nodes.element_size()), 1)
     return [slice(first, first + size) for first in range(0, batch, size)]
 

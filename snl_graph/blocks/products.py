@@ -107,7 +107,7 @@ def add_weight_gradient_(total: Tensor, grad: Tensor, signal: Tensor) -> None:
     if not is_node_minor(signal):
         flat = grad.reshape(-1, grad.shape[-1])
         total.addmm_(flat.t(), signal.reshape(-1, signal.shape[-1]))
-    elif signal.is_cuda:
-        total.add_(torch.bmm(grad.mT, signal).sum(0))
-    else:  # item by item, without a product of each
+    elif signal.device.type == "cpu":  # item by item, without a product of each
         total.addbmm_(grad.mT, signal)
+    else:  # at once
+        total.add_(torch.bmm(grad.mT, signal).sum(0))
