@@ -12,9 +12,11 @@ import scipy.sparse
 import torch
 from torch import Tensor, nn
 from torch_geometric.data import Batch, Data
+from torch_geometric.typing import SparseTensor
 
 from snl_graph import checks
 from snl_graph.conv import SNLConv
+from snl_graph.conv.sparse_tensor import without_torch_sparse
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators import AffinityOperator, DenseOperator, EdgeOperator
 from snl_graph.spectral.layers import operators_of_block, operators_of_layer
@@ -87,8 +89,9 @@ def _of_module(obj: tuple[Any, ...]) -> AffinityOperator | list[AffinityOperator
 
 def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
     if graph.edge_index is None:
-        if isinstance(graph.get("adj_t"), Tensor):  # row = target, as here
-            return _of_tensor(graph.adj_t)
+        adj_t = without_torch_sparse(graph.get("adj_t"))
+        if isinstance(adj_t, Tensor):  # row = target, as here
+            return _of_tensor(adj_t)
         raise ValueError(
             "this Data has no edge_index; spectrum() needs edges and their weights. Set "
             "data.edge_index, or data.adj_t."
@@ -182,5 +185,6 @@ _READERS: list[tuple[Any, Callable[[Any], EdgeOperator | DenseOperator]]] = [
     (nx.Graph, _of_networkx),
     ((scipy.sparse.sparray, scipy.sparse.spmatrix), _of_scipy),
     (Tensor, _of_tensor),
+    (SparseTensor, lambda adj_t: _of_tensor(without_torch_sparse(adj_t))),
     (np.ndarray, _of_array),
 ]

@@ -15,7 +15,7 @@ from torch_geometric.loader import NeighborLoader
 from torch_geometric.transforms import ToSparseTensor
 from torch_geometric.utils import stochastic_blockmodel_graph, to_undirected
 
-from snl_graph import SNLConv, SNLNet
+from snl_graph import SNLConv, SNLNet, spectrum
 from snl_graph.conv import sparse_tensor
 from tests.conv.formulas import EDGES, NODES, UNDIRECTED, WEIGHTS, circle, gradients
 from tests.tolerances import assert_equal
@@ -189,3 +189,15 @@ def test_the_transform_of_pyg_and_its_loader_work(is_weighted: bool) -> None:
     assert_equal(out, net(batch.x, listed, batch.adj_t.storage.value()))
     assert_equal(net.inference(loader), expected)
     assert_equal(net.inference(loader, device="cpu", cache=True), expected)
+
+
+@needs_torch_sparse
+def test_its_spectrum_is_that_of_its_edges() -> None:
+    data = circle(weighted=True)
+    sparse = ToSparseTensor(attr="edge_weight")(data.clone())
+    layer = SNLConv(4, 2, kernel="gaussian").double()
+    expected = spectrum(data)
+    of_layer = spectrum((layer, data.x, data.edge_index, data.edge_weight))
+    for graph in (sparse, sparse.adj_t):
+        assert_equal(spectrum(graph).eigenvalues, expected.eigenvalues)
+    assert_equal(spectrum((layer, sparse.x, sparse.adj_t)).eigenvalues, of_layer.eigenvalues)
