@@ -144,6 +144,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(checkpoint, args, words,
         (lambda data: data[: len(data) // 2], "corrupt, truncated"),
         (lambda data: b"", r"\(0 bytes\)"),
         (lambda data: b"not a checkpoint", "corrupt, truncated or of another kind"),
+        (lambda data: b"junk", "corrupt, truncated or of another kind"),
     ],
 )
 def test_a_spoilt_checkpoint_is_refused(checkpoint, spoil, words, tmp_path):
