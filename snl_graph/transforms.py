@@ -216,7 +216,10 @@ def _grid_size(graph: Data) -> Size | None:
         return tuple(int(last) + 1 for last in graph.pos.amax(dim=0))
     if isinstance(grid_size, tuple):
         return grid_size
-    sizes = sorted(set(map(tuple, grid_size)))
+    rows = torch.atleast_2d(grid_size) if isinstance(grid_size, Tensor) else grid_size
+    if len(rows) and isinstance(rows[0], int):
+        rows = [rows]
+    sizes = sorted({tuple(map(int, row)) for row in rows})
     if len(sizes) > 1:
         raise ValueError(
             f"the graphs lie on grids of different sizes, {sizes}, which is no one feature map; "

@@ -273,3 +273,12 @@ def test_anything_but_tensors_and_graphs_is_refused() -> None:
         to_feature_map(HeteroData(), (2, 2))
     with pytest.raises(TypeError, match=r"an image is a tensor .*ToTensor\(\)"):
         ImageToGraph()("picture.png")
+
+
+@pytest.mark.parametrize("size", [(2, 3), [2, 3], torch.tensor([2, 3]), torch.tensor([[2, 3]])])
+def test_a_grid_size_of_ones_own_may_be_a_tuple_a_list_or_a_tensor(
+    size: tuple[int, ...] | list[int] | Tensor,
+) -> None:
+    x = torch.arange(24.0).reshape(6, 4)
+    expected = to_feature_map(x, size=(2, 3))
+    assert torch.equal(to_feature_map(Data(x=x, grid_size=size)), expected)

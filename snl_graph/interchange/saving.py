@@ -62,6 +62,10 @@ def save_blocks(
         ['0']
     """
     safetensors = require_safetensors()
+    if isinstance(model, str | os.PathLike):
+        raise TypeError(
+            f"the network comes first, got {type(model).__name__}. Write save_blocks(model, path)."
+        )
     where = _checked_path(path, overwrite)
     tensors: dict[str, Tensor] = {}
     entries: dict[str, Any] = {}

@@ -213,19 +213,23 @@ def _draw_image(panel: Any, image: Tensor, positions: Sequence[Position], size: 
 
 
 def _numbers(positions: Sequence[Position], size: Size) -> list[int]:
+    form = f"a list of {len(size)} whole numbers each, such as [{tuple(0 for _ in size)}]"
+    if not len(positions):
+        raise ValueError(f"positions is {form}; got none.")
     numbers: list[int] = []
     for position in positions:
-        if not isinstance(position, Sequence):
-            raise TypeError(
-                f"positions is a list of {len(size)} numbers each, such as "
-                f"[{tuple(0 for _ in size)}]; got {position!r} in it."
-            )
+        if not isinstance(position, Sequence) or not all(map(_is_whole, position)):
+            raise TypeError(f"positions is {form}; got {position!r} in it.")
         if len(position) != len(size) or not all(
             0 <= at < length for at, length in zip(position, size, strict=True)
         ):
             raise ValueError(f"position {tuple(position)} lies outside the {_times(size)} map.")
         numbers.append(int(np.ravel_multi_index(position, size)))
     return numbers
+
+
+def _is_whole(number: object) -> bool:
+    return isinstance(number, int | np.integer)
 
 
 def _view(seen: BlockAttention, label: str | None) -> View:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import torch
 from torch import Tensor
 
 from snl_graph.grids import Size, num_positions
@@ -128,9 +129,10 @@ def plot_grid_signal(signal: Any, size: Size, ax: Axes | None = None) -> Axes:
 
 
 def _numbers(signal: Any) -> Array:
-    found: Array = np.asarray(
-        signal.detach().double().cpu().numpy() if isinstance(signal, Tensor) else signal
-    )
+    if isinstance(signal, Tensor):
+        wide = torch.promote_types(signal.dtype, torch.float64)  # complex numbers stay complex
+        signal = signal.detach().to(wide).cpu().numpy()
+    found: Array = np.asarray(signal)
     if np.iscomplexobj(found):
         raise ValueError(
             "this signal is complex; draw its real and its imaginary part one beside the other."

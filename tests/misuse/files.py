@@ -70,6 +70,14 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))
             'load_blocks(net, "blocks.safetensors")',
             TypeError,
             ("the path of the file comes first", "got Sequential", "load_blocks(path, model)"),
+            "pytorch#754",
+        ),
+        Case(
+            "The file before the network",
+            'save_blocks("blocks.safetensors", net)',
+            TypeError,
+            ("the network comes first", "got str", "save_blocks(model, path)"),
+            "pytorch#754",
         ),
         Case(
             "Blocks of another width",

@@ -64,7 +64,19 @@ graph = nx.path_graph(4)
             "One position in place of a list of them",
             "plot_block_attention(attention_of(block, maps), (0, 0))",
             TypeError,
-            ("a list of 2 numbers each", "[(0, 0)]"),
+            ("a list of 2 whole numbers each", "[(0, 0)]"),
+        ),
+        Case(
+            "A position between pixels",
+            "plot_block_attention(attention_of(block, maps), [(0.5, 0)])",
+            TypeError,
+            ("a list of 2 whole numbers each", "got (0.5, 0)"),
+        ),
+        Case(
+            "No positions",
+            "plot_block_attention(attention_of(block, maps), [])",
+            ValueError,
+            ("a list of 2 whole numbers each", "got none"),
         ),
         Case(
             "A position outside the map",
@@ -108,6 +120,13 @@ graph = nx.path_graph(4)
             "plot_graph_signal(graph, torch.ones(5))",
             ValueError,
             ("each of the 4 nodes", "got shape (5,)"),
+        ),
+        Case(
+            "A complex signal",
+            "plot_graph_signal(graph, torch.ones(4) * 1j)",
+            ValueError,
+            ("this signal is complex", "its real and its imaginary part"),
+            "openPMD/openPMD-viewer#353",
         ),
         Case(
             "A signal on a matrix",
