@@ -295,4 +295,4 @@ def as_mask(mask: Mask | str | Tensor) -> Mask:
             f"mask is a name, a Mask, a boolean tensor (N, N) or an edge_index (2, E); got "
             f"{type(mask).__name__}. Of an array: torch.as_tensor(mask)."
         )
-    return lookup({**MASKS, "window:R": Full}, mask, "mask")()
+    return lookup({**MASKS, "window:R": Full}, mask, "mask", Mask)()

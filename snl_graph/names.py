@@ -9,13 +9,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def lookup(table: Mapping[str, T], name: str, what: str) -> T:
+def lookup(table: Mapping[str, T], name: str, what: str, kind: type | None = None) -> T:
     """Entry of ``table`` called ``name``.
 
     Args:
         table: Choices by name.
         name: What the caller wrote.
         what: What is being chosen, for the error ("kernel", "mask", ...).
+        kind: What the caller takes in place of a name, for the error; None if nothing.
 
     Returns:
         ``table[name]``.
@@ -31,15 +32,13 @@ def lookup(table: Mapping[str, T], name: str, what: str) -> T:
     if isinstance(name, str) and name in table:
         return table[name]
     choices = ", ".join(f'"{choice}"' for choice in table)
-    if isinstance(name, type):
-        raise TypeError(
-            f"{what} must be a name or an object, got the class {name.__name__}. Make an object of "
-            f"it, or take a name: {choices}."
-        )
     if not isinstance(name, str):
-        raise TypeError(
-            f"{what} must be a name or an object, got {type(name).__name__}. Names: {choices}."
-        )
+        wanted = "a name" if kind is None else f"a name or a {kind.__name__}"
+        is_class = isinstance(name, type)
+        came = f"the class {name.__name__}" if is_class else type(name).__name__
+        is_ours = is_class and kind is not None and issubclass(name, kind)
+        remedy = f"Make an object of it: {name.__name__}(...). " if is_ours else ""
+        raise TypeError(f"{what} must be {wanted}, got {came}. {remedy}Names: {choices}.")
     near = difflib.get_close_matches(name, table, n=1)
     hint = f' Did you mean "{near[0]}"?' if near else ""
     raise ValueError(f'unknown {what} "{name}".{hint} Choices: {choices}.')

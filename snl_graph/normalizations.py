@@ -77,4 +77,4 @@ def as_normalization(normalization: Normalization | str) -> Normalization:
     """
     if isinstance(normalization, Normalization):
         return normalization
-    return lookup(NORMALIZATIONS, normalization, "normalization")()
+    return lookup(NORMALIZATIONS, normalization, "normalization", Normalization)()

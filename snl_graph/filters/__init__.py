@@ -47,7 +47,7 @@ def as_basis(basis: Basis | str) -> Basis:
     Raises:
         ValueError: If the name is unknown.
     """
-    return basis if isinstance(basis, Basis) else lookup(BASES, basis, "basis")()
+    return basis if isinstance(basis, Basis) else lookup(BASES, basis, "basis", Basis)()
 
 
 def as_filter(filter: GraphFilter | str, K: int) -> GraphFilter:
@@ -56,7 +56,9 @@ def as_filter(filter: GraphFilter | str, K: int) -> GraphFilter:
     Raises:
         ValueError: If the name is unknown.
     """
-    return filter if isinstance(filter, GraphFilter) else lookup(FILTERS, filter, "filter")(K)
+    if isinstance(filter, GraphFilter):
+        return filter
+    return lookup(FILTERS, filter, "filter", GraphFilter)(K)
 
 
 __all__ = [

@@ -34,7 +34,9 @@ def as_kernel(kernel: Kernel | str, channels: int) -> Kernel:
     Raises:
         ValueError: If the name is unknown.
     """
-    return kernel if isinstance(kernel, Kernel) else lookup(KERNELS, kernel, "kernel")(channels)
+    if isinstance(kernel, Kernel):
+        return kernel
+    return lookup(KERNELS, kernel, "kernel", Kernel)(channels)
 
 
 __all__ = [

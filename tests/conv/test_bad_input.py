@@ -26,7 +26,7 @@ LEARNED = {"kernel": "dot"}
         ({"K": 0}, ValueError, "whole number ≥ 1; got 0"),
         ({"K": 1.5}, ValueError, "whole number ≥ 1; got 1.5"),
         ({"kernel": "dott"}, ValueError, 'unknown kernel "dott". Did you mean "dot"?'),
-        ({"kernel": 3}, TypeError, "kernel must be a name or an object, got int"),
+        ({"kernel": 3}, TypeError, "kernel must be a name or a Kernel, got int"),
         ({"basis": "hermite"}, ValueError, 'unknown basis "hermite"'),
         ({"filter": "boxcar"}, ValueError, 'unknown filter "boxcar"'),
         ({"normalization": "row"}, ValueError, 'unknown normalization "row"'),

@@ -249,7 +249,7 @@ from snl_graph.filters import Heat
             "A filter that is a class",
             'nonlocal_block("gsnl", 64, filter=Heat)',
             TypeError,
-            ("a name or an object", "got the class Heat", "Make an object of it"),
+            ("a name or a GraphFilter", "got the class Heat", "Make an object of it: Heat(...)"),
             "pytorch#111718",
         ),
         Case(
@@ -257,6 +257,12 @@ from snl_graph.filters import Heat
             'nonlocal_block("snl", 64, norm=nn.BatchNorm2d)',
             TypeError,
             ("norm must be a name", "got the class BatchNorm2d", '"batch"'),
+        ),
+        Case(
+            "An activation as a module",
+            'nonlocal_block("snl", 64, activation=nn.GELU())',
+            TypeError,
+            ("activation must be a name, got GELU", '"relu"'),
         ),
         Case(
             "A start at zero that could never end",

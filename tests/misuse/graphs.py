@@ -431,7 +431,7 @@ LAYER = Area(
             "A function as kernel",
             "SNLConv(16, 32, kernel=torch.cosine_similarity)",
             TypeError,
-            ("must be a name or an object", "Names:"),
+            ("must be a name or a Kernel", "Names:"),
             elided=("got [a-z_]+",),
         ),
         Case(

@@ -58,7 +58,7 @@ phi = torch.ones(6, 3)
             "A kernel as a class",
             "affinity(phi, kernel=Dot)",
             TypeError,
-            ("a name or an object", "got the class Dot", "Make an object of it"),
+            ("a name or a Kernel", "got the class Dot", "Make an object of it: Dot(...)"),
         ),
         Case(
             "A kernel with weights by its name",
