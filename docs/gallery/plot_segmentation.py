@@ -47,9 +47,9 @@ truth = (nuclei > 0).long()
 print(f"{int(nuclei.unique().numel()) - 1} nuclei on {truth.float().mean():.0%} of the pixels")
 
 # %%
-# Training takes crops of the left 320 columns, turned and mirrored. The test is the right 192
-# columns, cut into ten tiles of 96 × 96. No pixel is in both. Both come from one picture, so the
-# test says how well nuclei of this dish are found, not those of another.
+# Training takes crops of the left 320 columns, turned and mirrored. The test takes ten tiles of
+# 96 × 96 of the right 192 columns. No pixel is in both. Both come from one picture, so the test
+# says how well nuclei of this dish are found, not those of another.
 
 LEFT, CROP, TILE = 320, 56, 96
 picture = (picture - picture[:, :LEFT].mean()) / picture[:, :LEFT].std()
@@ -57,7 +57,7 @@ both = torch.stack([picture, truth])
 
 
 def tiles(pixels):
-    """The right columns (512, 192) as tiles (10, TILE, TILE)."""
+    """The right columns (512, 192), the last 32 rows left out, as tiles (10, TILE, TILE)."""
     return pixels[: 5 * TILE, LEFT:].unfold(0, TILE, TILE).unfold(1, TILE, TILE).flatten(0, 1)
 
 
