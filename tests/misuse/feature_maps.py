@@ -263,6 +263,7 @@ from snl_graph.filters import Heat
             'nonlocal_block("snl", 64, activation=nn.GELU())',
             TypeError,
             ("activation must be a name, got GELU", '"relu"'),
+            "paul-krug/pytorch-tcn#20",
         ),
         Case(
             "A start at zero that could never end",

@@ -290,6 +290,7 @@ FEATURES = Area(
             "conv(x, edge_index, batch=torch.tensor([0, 0, 1]))",
             ValueError,
             ("shape (4,)", "got (3,)", "the same nodes as x"),
+            "pyg#2703",
         ),
         Case(
             "Graphs of a batch in disorder",
@@ -459,13 +460,14 @@ LAYER = Area(
             "SNLConv(16, 32, normalize=False)",
             TypeError,
             ("has no option normalize=False", "Did you mean normalization?"),
-            "pyg#1833",
+            "pyg#1833, pyg#836, pyg#2359",
         ),
         Case(
             "An option of attention layers",
             'SNLConv(16, 32, kernel="dot", dropout=0.1)',
             TypeError,
             ("has no option dropout=0.1", "It has in_channels, out_channels, K"),
+            "lucidrains/meshgpt-pytorch#65",
         ),
         Case(
             "Another aggregation than the sum",
