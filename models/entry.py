@@ -28,6 +28,8 @@ _NOT_OURS: tuple[tuple[type[Warning], str, str], ...] = (
     (UserWarning, r"The '\w+' does not have many workers", "lightning"),
     # torchdata tells PyTorch of its loader in a way that PyTorch no longer wants.
     (UserWarning, r"'set_vital' is deprecated", "torchdata"),
+    # It takes one process that measures alone for one that trains with others.
+    (UserWarning, r"It is recommended to use `self\.log\(.*, sync_dist=True\)`", "lightning"),
     # Resuming in a new run folder is what we do on purpose; ModelCheckpoint remarks on it.
     (UserWarning, r"The dirpath has changed from", "lightning"),
 )

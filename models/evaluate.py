@@ -10,6 +10,7 @@ from typing import Any
 from jsonargparse import ArgumentParser
 from lightning import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from models.checkpoints import progress_of, read_checkpoint
@@ -92,7 +93,7 @@ def measure(
     )
     (metrics,) = trainer.test(model, datamodule=module, verbose=False)
     found = {name: float(value) for name, value in metrics.items()}
-    print_results(
+    rank_zero_only(print_results)(
         Console(),
         f"{recipe.network} on {recipe.dataset}, test part",
         model,

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import ParallelStrategy
 from torch import nn
 from torch.optim import Optimizer
 
@@ -77,7 +78,7 @@ class NewFirst(Callback):
     """Trains what is new alone for the first epochs, with the rest of the network as it is.
 
     Meanwhile the rest keeps its weights and the running statistics of its batch norms. On one
-    process no gradients of it are computed; where several train together they are computed and
+    device no gradients of it are computed; where several train together they are computed and
     dropped, for ``DistributedDataParallel`` waits for those it saw at the start.
 
     Args:
@@ -96,12 +97,17 @@ class NewFirst(Callback):
                 "network has neither. Insert a block, or leave frozen_epochs out."
             )
         self.epochs = epochs
-        self.old = [p for name, p in network.named_parameters() if name not in new]
+        self.network, self.new = network, new
         self.norms = [
             module
             for name, module in network.named_modules()
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and f"{name}.weight" not in new
         ]
+
+    @property
+    def old(self) -> list[nn.Parameter]:
+        """What stays as it is; a strategy may put parameters of its own in the place of others."""
+        return [p for name, p in self.network.named_parameters() if name not in self.new]
 
     def _is_frozen(self, trainer: Trainer) -> bool:
         return trainer.current_epoch < self.epochs
@@ -112,7 +118,7 @@ class NewFirst(Callback):
         frozen = self._is_frozen(trainer)
         for norm in self.norms:
             norm.train(not frozen)
-        if trainer.world_size == 1:
+        if not isinstance(trainer.strategy, ParallelStrategy):
             for parameter in self.old:
                 parameter.requires_grad_(not frozen)
 

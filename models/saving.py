@@ -128,17 +128,19 @@ class KeepLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        for name in not_finite(checkpoint["state_dict"]):
-            raise FloatingPointError(
-                f"{name} is no longer finite after step {trainer.global_step}; no checkpoint is "
-                f"made of it. Try a lower learning rate, warm-up or clipping (--clip_norm 1)."
-            )
-        states: list[Any] = [None] * trainer.world_size
-        if trainer.world_size > 1:
-            torch.distributed.all_gather_object(states, random_state())
-        else:
-            states = [random_state()]
-        checkpoint[RANDOM_STATES] = states
+        bad = next(not_finite(checkpoint["state_dict"]), None)
+        told: list[Any] = [(bad, random_state())]
+        if trainer.world_size > 1:  # the first process alone may hold the weights
+            told *= trainer.world_size
+            torch.distributed.all_gather_object(told, told[0])
+        for name, _ in told:
+            if name is not None:
+                raise FloatingPointError(
+                    f"{name} is no longer finite after step {trainer.global_step}; no checkpoint "
+                    f"is made of it. Try a lower learning rate, warm-up or clipping "
+                    f"(--clip_norm 1)."
+                )
+        checkpoint[RANDOM_STATES] = [state for _, state in told]
         progress = trainer.fit_loop.epoch_progress.current
         checkpoint[FINISHED_EPOCHS] = progress.processed  # type: ignore[attr-defined]
 

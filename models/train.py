@@ -29,6 +29,7 @@ from models.learners import learner_of
 from models.loading import ResumableData, data_of
 from models.pretrained import load_pretrained
 from models.recipe import RECIPES, Recipe, recipe_path
+from models.sharding import whole
 from models.trainer import STRATEGIES, make_trainer, told_where_to_go_on
 from models.training import Learner
 from snl_graph.names import lookup
@@ -203,6 +204,7 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
             ckpt_path=options.resume,
             weights_only=True,
         )
+    folder = Path(str(trainer.log_dir))  # where several train together, that of the first
     metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
     if trainer.is_global_zero:
         print_results(
@@ -213,6 +215,14 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
             {"seconds": f"{time.perf_counter() - start:.0f}", "run folder": str(folder)},
         )
     return Run(folder, metrics, model)
+
+
+def wait_for_others() -> int:
+    """How many processes train together, once all have come as far as this."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return 1
+    torch.distributed.barrier()
+    return torch.distributed.get_world_size()
 
 
 def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
@@ -251,10 +261,12 @@ def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
             batches=DRY_BATCHES,
             workers=options.workers,
         )
-    if options.strategy != "fsdp":  # which takes the weights of a network apart
-        for weight, value in run.model.state_dict().items():
-            if not torch.equal(content["state_dict"][weight], value.cpu()):
-                raise RuntimeError(f"the checkpoint of {name} has not the run's {weight}.")
+        processes = wait_for_others()  # before the folder goes
+    for weight, value in run.model.state_dict().items():
+        if not torch.equal(content["state_dict"][weight], whole(value).cpu()):
+            raise RuntimeError(f"the checkpoint of {name} has not the run's {weight}.")
+    if DRY_BATCHES * batch_size % processes:  # some items have counted twice in the run
+        found = {}
     for what, value in found.items():
         before = run.metrics[what]
         # A step from scratch may leave a deep network that overflows in testing, both times alike.
@@ -264,7 +276,7 @@ def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
                 f"the checkpoint of {name} has a {what} of {value}, its run had {before}: it "
                 f"does not hold all that decides the result."
             )
-    Console().print(
+    rank_zero_only(Console().print)(
         f"{name}: trained, tested, saved, read and measured again in "
         f"{time.perf_counter() - start:.0f} s; nothing was kept.",
         highlight=False,

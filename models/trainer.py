@@ -9,7 +9,7 @@ from jsonargparse import Namespace
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from lightning.pytorch.strategies import FSDPStrategy, Strategy
+from lightning.pytorch.strategies import Strategy
 
 from models.checkpoints import CheckpointError, progress_of, read_checkpoint
 from models.data import DataFileError
@@ -17,6 +17,7 @@ from models.entry import RunStoppedError, devices_of
 from models.finetune import NewFirst
 from models.recipe import Recipe
 from models.saving import AtomicCheckpoints, KeepLast
+from models.sharding import FullySharded, check_can_share
 from models.training import Learner
 from snl_graph.monitor import MonitorCallback
 from snl_graph.names import lookup
@@ -24,8 +25,7 @@ from snl_graph.names import lookup
 STRATEGIES: dict[str, Callable[[], str | Strategy]] = {
     "auto": lambda: "auto",
     "ddp": lambda: "ddp",
-    # One file, as the others write it, in place of a folder of shards.
-    "fsdp": lambda: FSDPStrategy(state_dict_type="full"),
+    "fsdp": FullySharded,
 }
 """How several devices share a run: by themselves, with copies of the network, or with parts."""
 
@@ -47,7 +47,11 @@ def make_trainer(
         steps_per_epoch: Decides how often metrics are logged.
         model: What will be trained.
         batches: At most so many of each part in an epoch.
+
+    Raises:
+        ValueError: If the strategy is unknown, or cannot train this network here.
     """
+    strategy = lookup(STRATEGIES, options.strategy, "strategy")()
     csv = CSVLogger(options.out, name=name)
     tensorboard = TensorBoardLogger(
         options.out, name=name, version=csv.version, default_hp_metric=False
@@ -57,10 +61,10 @@ def make_trainer(
         callbacks.append(MonitorCallback(every=options.monitor))
     if recipe.frozen_epochs:
         callbacks.append(NewFirst(model.network, recipe.frozen_epochs))
-    return Trainer(
+    trainer = Trainer(
         accelerator=options.accelerator,
         devices=devices_of(options.devices),
-        strategy=lookup(STRATEGIES, options.strategy, "strategy")(),
+        strategy=strategy,
         precision=options.precision,
         deterministic=options.deterministic,
         max_epochs=recipe.epochs,
@@ -73,10 +77,15 @@ def make_trainer(
         plugins=[AtomicCheckpoints()],
         callbacks=callbacks,
         num_sanity_val_steps=0,
+        # Weights that were gathered for the first time in it would be of no use to training.
+        inference_mode=not isinstance(strategy, FullySharded),
         enable_model_summary=False,
         # In each epoch, on 16 devices too.
         log_every_n_steps=max(1, min(50, steps_per_epoch // 16)),
     )
+    if isinstance(strategy, FullySharded):
+        check_can_share(model.network, strategy.root_device)
+    return trainer
 
 
 @contextmanager

@@ -109,6 +109,12 @@ class Learner(LightningModule, ABC):
         torch.distributed.all_reduce(total)
         return count * world / int(total)
 
+    def on_validation_start(self) -> None:
+        """Measure what a checkpoint holds: the running statistics of the first process."""
+        if self.trainer.world_size > 1:
+            for buffer in self.network.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def test_step(self, batch: Any, index: int) -> None:
         """As in validation: both see the test part."""
         self.validation_step(batch, index)

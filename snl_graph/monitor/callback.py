@@ -71,8 +71,11 @@ class MonitorCallback(Callback):
         self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer
     ) -> None:
         """Add the gradients, which are complete and unscaled now."""
-        if self._seen and self.monitor is not None:
-            self._seen |= self.monitor.gradients()
+        # Of weights that are shared out, all processes ask: each holds a part of the gradient.
+        if self.monitor is not None and trainer.global_step % self.monitor.every == 0:
+            gradients = self.monitor.gradients()
+            if self._seen:
+                self._seen |= gradients
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

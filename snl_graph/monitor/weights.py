@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from snl_graph.blocks import NonlocalBlock, SpectralUnit
+from snl_graph.sharding import is_distributed
 from snl_graph.spectral.response import filter_response
 
 
@@ -44,7 +45,8 @@ def gradient_norm(block: nn.Module) -> float | None:
     """Norm of the gradient of all parameters of a module, or None while none holds one.
 
     Call it between ``backward()`` and ``zero_grad()``. Where it stays 0, the block gets no signal,
-    or none of it comes through: a frozen block, a ReLU that is off everywhere.
+    or none of it comes through: a frozen block, a ReLU that is off everywhere. Where processes have
+    a part of each parameter, as under ``fully_shard``, all of them call it together.
 
     Example:
         >>> from snl_graph import nonlocal_block
@@ -59,6 +61,7 @@ def gradient_norm(block: nn.Module) -> float | None:
     if not gradients:
         return None
     norms = [torch.linalg.vector_norm(gradient.detach().float()) for gradient in gradients]
+    norms = [norm.full_tensor() if is_distributed(norm) else norm for norm in norms]
     return float(torch.linalg.vector_norm(torch.stack(norms)))
 
 
