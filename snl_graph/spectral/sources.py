@@ -98,7 +98,8 @@ def _of_data(graph: Data) -> EdgeOperator | DenseOperator:
         )
     weight = graph.edge_weight if "edge_weight" in graph else graph.edge_attr
     edge_index = graph.edge_index
-    if edge_index.dim() != 2 or edge_index.shape[0] != 2 or edge_index.is_floating_point():
+    are_indices = not edge_index.is_floating_point() or edge_index.numel() == 0
+    if edge_index.dim() != 2 or edge_index.shape[0] != 2 or not are_indices:
         raise ValueError(
             "data.edge_index holds indices of shape (2, E); got "
             f"{edge_index.dtype} of shape {tuple(edge_index.shape)}. A list of pairs (E, 2) is "
