@@ -17,19 +17,21 @@ from torch import Tensor, nn
 
 from snl_graph.blocks.affinity import AffinityPieces, FeatureAffinity
 from snl_graph.blocks.arrangements import Positions
+from snl_graph.blocks.by_factors import filter_by_factors, pull_by_factors
+from snl_graph.blocks.by_matrix import filter_by_matrix, pull_by_matrix
 from snl_graph.blocks.linear import are_plain, has_hooks
-from snl_graph.blocks.products import add_times_, add_weight_gradient_, times
-from snl_graph.blocks.stacked import Factors, Matrix, StackedProducts
 from snl_graph.choice import DENSE_UP_TO, choose
 from snl_graph.filters import GraphFilter, Monomial, Polynomial
 from snl_graph.grids import Size
 from snl_graph.kernels import Dot
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators.balanced import plain_product
-from snl_graph.operators.layout import empty_as, is_node_minor
+from snl_graph.operators.layout import empty_as
 
-IN_CACHE = 2**20
+IN_CACHE = 2**21
 """Bytes of signals that lie close to a processor core while they are worked on."""
+LEAST_TILE = 4096
+"""Nodes that are worth a product of their own."""
 
 
 def fused_filter(
@@ -126,110 +128,54 @@ class _FusedFilter(torch.autograd.Function):
         *taps: Tensor,
     ) -> Tensor:
         projection = torch.cat([w_phi, w_psi, w_g])
-        ctx.kind, ctx.taps = Matrix if is_matrix else Factors, len(taps)
         f = empty_as(nodes, taps[0].shape[0])
-        ctx.shares = _shares(nodes, projection.shape[0], is_matrix)
-        kept = [
-            part
-            for items in ctx.shares
-            for part in _filter(ctx.kind, nodes[items], projection, taps, f[items])
-        ]
+        kept: list[Tensor] = []
+        ctx.is_matrix, ctx.order = is_matrix, len(taps) - 1
+        if is_matrix:
+            kept = filter_by_matrix(nodes, projection, taps, f)
+        else:
+            ctx.shares, ctx.tile = _shares(nodes, projection.shape[0])
+            for items in ctx.shares:
+                kept += filter_by_factors(nodes[items], projection, taps, f[items], ctx.tile)
         ctx.save_for_backward(nodes, w_phi, w_psi, w_g, *taps, projection, *kept)
         return f
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         nodes, w_phi, w_psi, w_g, *rest = ctx.saved_tensors
-        taps, (projection, *kept) = rest[: ctx.taps], rest[ctx.taps :]
+        taps, (projection, *kept) = rest[: ctx.order + 1], rest[ctx.order + 1 :]
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
             return None, *_plain_gradients(grad, (nodes, w_phi, w_psi, w_g, *taps))
         d_nodes = empty_as(nodes, nodes.shape[-1]) if ctx.needs_input_grad[1] else None
         d_weights = [torch.zeros_like(weight) for weight in (projection, *taps)]
-        each = len(kept) // len(ctx.shares)
-        for number, items in enumerate(ctx.shares):
-            _pull(
-                ctx.kind,
-                nodes[items],
-                projection,
-                taps,
-                kept[number * each : (number + 1) * each],
-                grad[items],
-                None if d_nodes is None else d_nodes[items],
-                d_weights,
-            )
+        if ctx.is_matrix:
+            pull_by_matrix(nodes, projection, taps, kept, grad, d_nodes, d_weights)
+        else:
+            each = len(kept) // len(ctx.shares)
+            for number, items in enumerate(ctx.shares):
+                pull_by_factors(
+                    nodes[items],
+                    projection,
+                    taps,
+                    kept[number * each : (number + 1) * each],
+                    grad[items],
+                    None if d_nodes is None else d_nodes[items],
+                    d_weights,
+                    ctx.tile,
+                )
         d_projection, *d_taps = d_weights
         return None, d_nodes, *d_projection.chunk(3), *d_taps
 
 
-def _shares(nodes: Tensor, width: int, is_matrix: bool) -> list[slice]:
-    """Slices of the batch, each with as many items as the cache holds signals of.
-
-    Where A is written down there are fewer nodes than channels: what fills the cache then are the
-    weights, which every share would read again.
-    """
+def _shares(nodes: Tensor, width: int) -> tuple[list[slice], int]:
+    """Slices of the batch and a number of nodes, so that the cache holds as much of a signal."""
     batch, count, _ = nodes.shape
-    size = batch
-    if nodes.device.type == "cpu" and not is_matrix and is_node_minor(nodes):
-        size = max(IN_CACHE // (count * width * nodes.element_size()), 1)
-    return [slice(first, first + size) for first in range(0, batch, size)]
-
-
-def _filter(
-    kind: type[StackedProducts],
-    nodes: Tensor,
-    projection: Tensor,
-    taps: Sequence[Tensor],
-    out: Tensor,
-) -> list[Tensor]:
-    """Write F of some items to ``out``, and return what the way back needs."""
-    parts = times(nodes, projection.t(), nodes)  # [Φ Ψ Z], (B, N, 3 C_s)
-    stack, z = _split(parts)
-    products = kind(stack.relu_())
-    add_times_(out, z, taps[0].t(), beta=0)
-    signals = [z]
-    for weight in taps[1:]:
-        signals.append(products.apply(signals[-1]))
-        add_times_(out, signals[-1], weight.t())
-    return [parts, *signals[1:], *products.kept]
-
-
-def _pull(
-    kind: type[StackedProducts],
-    nodes: Tensor,
-    projection: Tensor,
-    taps: Sequence[Tensor],
-    kept: Sequence[Tensor],
-    grad: Tensor,
-    d_nodes: Tensor | None,
-    d_weights: Sequence[Tensor],
-) -> None:
-    """Write the gradient of some items to ``d_nodes``, and add theirs of the weights."""
-    parts, *rest = kept
-    stack, z = _split(parts)
-    signals = [z, *rest[: len(taps) - 1]]
-    d_parts = torch.empty_like(parts)
-    d_stack, d_z = _split(d_parts)
-    products = kind(stack, rest[len(taps) - 1 :], d_stack)
-    d_signal = times(grad, taps[-1], nodes)
-    for k in range(len(taps) - 1, 0, -1):
-        out = d_z if k == 1 else torch.empty_like(d_signal)
-        products.pull(signals[k - 1], signals[k], d_signal, out, is_last=k == 1)
-        add_times_(out, grad, taps[k - 1])
-        d_signal = out
-    # That of relu, in place.
-    torch.ops.aten.threshold_backward.grad_input(d_stack, stack, 0, grad_input=d_stack)
-    if d_nodes is not None:
-        add_times_(d_nodes, d_parts, projection, beta=0)
-    d_projection, *d_taps = d_weights
-    add_weight_gradient_(d_projection, d_parts, nodes)
-    for d_tap, signal in zip(d_taps, signals, strict=True):
-        add_weight_gradient_(d_tap, grad, signal)
-
-
-def _split(parts: Tensor) -> tuple[Tensor, Tensor]:
-    """[Φ Ψ] and Z, views of [Φ Ψ Z]."""
-    width = parts.shape[-1] // 3
-    return parts[..., : 2 * width], parts[..., 2 * width :]
+    if nodes.device.type != "cpu":  # where many small products are slower than a large one
+        return [slice(0, batch)], count
+    held = IN_CACHE // (width * nodes.element_size())  # nodes
+    size = max(held // count, 1)
+    parts = -(-count // max(held, LEAST_TILE))
+    return [slice(first, first + size) for first in range(0, batch, size)], -(-count // parts)
 
 
 def _plain_gradients(grad: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor | None]:

@@ -48,20 +48,23 @@ def pieces_of(block: NonlocalBlock) -> NonlocalBlock:
 
 @pytest.mark.parametrize("is_matrix", [True, False])
 @pytest.mark.parametrize("K", [2, 3, 4])
-@pytest.mark.parametrize("items", [None, 1, 2])
+@pytest.mark.parametrize("held", [None, 1, 4, 7, 15])
+@pytest.mark.parametrize("is_node_minor", [True, False])
 def test_values_and_gradients_are_those_of_the_formula(
-    is_matrix: bool, K: int, items: int | None, monkeypatch: pytest.MonkeyPatch
+    is_matrix: bool, K: int, held: int | None, is_node_minor: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = inputs(K, (5, 7, 6))
     with torch.no_grad():
         given[0][1, 2] = 0  # an isolated node
     nodes, *weights = given
-    if items is not None:  # of a map, so many at a time
+    if is_node_minor:  # as the signal of a map is
         nodes = nodes.detach().mT.contiguous().mT.requires_grad_()
         given = [nodes, *weights]
-        monkeypatch.setattr(fused, "IN_CACHE", items * 7 * 9 * 8)
-        shares = 1 if is_matrix else -(-5 // items)
-        assert len(fused._shares(nodes, 9, is_matrix)) == shares
+    if held is not None:  # so many nodes lie in the cache
+        monkeypatch.setattr(fused, "IN_CACHE", held * 9 * 8)
+        monkeypatch.setattr(fused, "LEAST_TILE", 1)
+        shares, tile = fused._shares(nodes, 9)
+        assert (len(shares), tile) == {1: (5, 1), 4: (5, 4), 7: (5, 7), 15: (3, 7)}[held]
     f = _FusedFilter.apply(is_matrix, *given)
     assert f.stride() == nodes.stride()
     expected = naive(*given)
