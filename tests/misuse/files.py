@@ -18,7 +18,7 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))
     (
         Case(
             "A pointer in place of the file",
-            'Path("resnet.pth").write_text("version https://git-lfs.github.com/spec/v1\\n")\n'
+            '_ = Path("resnet.pth").write_text("version https://git-lfs.github.com/spec/v1\\n")\n'
             'convert_block("resnet.pth")',
             InterchangeError,
             ("resnet.pth is not a file of torch.save", "pointer of Git LFS", "git lfs pull"),
@@ -26,7 +26,7 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))
         ),
         Case(
             "A page of the web in place of the file",
-            'Path("resnet.pth").write_text("<!DOCTYPE html><title>Quota exceeded</title>")\n'
+            '_ = Path("resnet.pth").write_text("<!DOCTYPE html><title>Quota exceeded</title>")\n'
             'convert_block("resnet.pth")',
             InterchangeError,
             ("resnet.pth is not a file of torch.save", "page of the web", "Download"),
@@ -80,18 +80,18 @@ net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 1))
             "pytorch#754",
         ),
         Case(
-            "Blocks of another width",
-            'save_blocks({"0": nonlocal_block("snl", 8, reduction=4)}, "blocks.safetensors")\n'
-            'load_blocks("blocks.safetensors", insert_block(net, after="0"))',
-            InterchangeError,
-            ("is another block", "hidden_channels is 2 in the file and 4 in the network"),
-            "openai/guided-diffusion#7",
-        ),
-        Case(
             "Blocks of a network without any",
             'save_blocks(net, "blocks.safetensors")',
             InterchangeError,
             ("has no inserted blocks", "insert_block puts one in", "torch.save"),
+        ),
+        Case(
+            "Blocks of another width",
+            '_ = save_blocks({"0": nonlocal_block("snl", 8, reduction=4)}, "narrow.safetensors")\n'
+            'load_blocks("narrow.safetensors", insert_block(net, after="0"))',
+            InterchangeError,
+            ("is another block", "hidden_channels is 2 in the file and 4 in the network"),
+            "openai/guided-diffusion#7",
         ),
         Case(
             "A file of blocks by another ending",

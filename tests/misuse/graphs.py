@@ -68,7 +68,6 @@ EDGES = Area(
             "conv(x, torch.ones(4, 4))",
             TypeError,
             ("holds indices", "got torch.float32", "A.to_sparse_csr()"),
-            "pyg#8269",
         ),
         Case(
             "A dense adjacency matrix of whole numbers",
@@ -87,6 +86,7 @@ EDGES = Area(
             "conv(x, nx.to_scipy_sparse_array(nx.path_graph(4)))",
             TypeError,
             ("a tensor (2, E)", "got csr_array", "from_scipy_sparse_matrix"),
+            "danielegrattarola/spektral#364",
         ),
         Case(
             "The whole Data in place of its edges",

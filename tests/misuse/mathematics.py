@@ -348,7 +348,6 @@ graph = nx.path_graph(4)
             "spectrum([[0, 1], [1, 0]])",
             TypeError,
             ("no graph in list", "a tensor or an array of weights"),
-            "igraph#782",
         ),
         Case(
             "A matrix that is not square",
