@@ -1,4 +1,4 @@
-"""The rows of the paper's tables run from end to end, on synthetic data in the true layout.
+"""Every row of the paper's tables runs from end to end, on synthetic data in the true layout.
 
 Networks and blocks are the paper's; pictures, clips and batches are as small as they bear.
 """
@@ -18,27 +18,6 @@ SIZES = {"cifar10": "[16, 16]", "cifar100": "[16, 16]", "mars": "[64, 32]"}
 SIZES |= {"ilids_vid": "[64, 32]", "prid2011": "[64, 32]"}
 """Of pictures; 64×64 elsewhere, of which the networks of stride 32 leave 2×2."""
 FRAMES = {"resnet3d50": 4, "resnext3d101": 4, "vtn": 2, "vtn_snl": 2, "p3d199": 16}
-
-
-def of_every_recipe() -> list[str]:
-    """Names of the rows to run: every network with its blocks and schedule, and every data set.
-
-    A row is left out if another has its recipe, or has it but for the data set, which a third row
-    reads: the blocks in ResNet-50 on CIFAR-100 after those on CIFAR-10, for instance. Rows on the
-    official split differ from those on the hold-out in the lists they read alone (see test_rows).
-    """
-    chosen: list[str] = []
-    seen: set[str] = set()
-    for name, row in ROWS.items():
-        keys = row.recipe.to_dict()
-        dataset, split = keys.pop("dataset"), keys.pop("split")
-        # Plain networks are run on each of their data sets.
-        network = repr(keys) if keys["block"] else repr((keys, dataset, split))
-        new = {network, dataset} - seen
-        if new and (split is None or name == "table8_vtn_split1"):
-            chosen.append(name)
-            seen |= new
-    return chosen
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +65,7 @@ def is_scale(name):
     return name.endswith(("weight", "running_var"))
 
 
-@pytest.mark.parametrize("name", of_every_recipe())
+@pytest.mark.parametrize("name", ROWS)
 def test_the_row_runs_from_end_to_end(name, data, weights, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "DRY_BATCHES", 1)
@@ -107,15 +86,3 @@ def test_the_row_runs_from_end_to_end(name, data, weights, tmp_path, monkeypatch
     assert f"{name}: trained, tested, saved, read and measured again" in shown
     assert ("weights loaded" in shown) == (recipe.pretrained is not None)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_every_row_is_run_or_one_that_differs_in_its_data_alone():
-    chosen = of_every_recipe()
-
-    def without_data(name: str) -> dict[str, object]:
-        return {**ROWS[name].recipe.to_dict(), "dataset": None, "split": None}
-
-    ran = [without_data(name) for name in chosen]
-    assert all(without_data(name) in ran for name in ROWS)
-    datasets = {row.recipe.dataset for row in ROWS.values() if row.recipe.split is None}
-    assert {ROWS[name].recipe.dataset for name in chosen} >= datasets
