@@ -10,7 +10,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
-from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 
@@ -34,9 +34,12 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     Raises:
         ValueError: If a parameter is a single number, which has no parts.
     """
+    # Where it is asked for the mean of numbers of single precision or less, gloo gives their sum:
+    # github.com/pytorch/pytorch/issues/162338. Those of double precision FSDP divides by itself.
+    policy = MixedPrecisionPolicy(reduce_dtype=torch.float64 if mesh.device_type == "cpu" else None)
     for unit in _units(network):
-        fully_shard(unit, mesh=mesh)
-    fully_shard(network, mesh=mesh, reshard_after_forward=False)
+        fully_shard(unit, mesh=mesh, mp_policy=policy)
+    fully_shard(network, mesh=mesh, mp_policy=policy, reshard_after_forward=False)
     if hasattr(network, "features"):  # losses of features do not pass through forward
         register_fsdp_forward_method(network, "features")
 
@@ -136,16 +139,10 @@ def _like(parameter: Tensor, value: Any) -> Any:
     return value
 
 
-def check_can_share(network: nn.Module, device: torch.device) -> None:
-    """Raise a ``ValueError`` where :func:`shard` cannot share out a network on such devices."""
+def check_device(device: torch.device) -> None:
+    """Raise a ``ValueError`` unless networks can be shared out on such devices."""
     if device.type not in ("cpu", "cuda"):
         raise ValueError(
             f'--strategy fsdp runs on processors and CUDA devices; this one is "{device.type}". '
             f"Take --accelerator cpu, or leave out --strategy."
         )
-    for name, parameter in network.named_parameters():
-        if parameter.dim() == 0:
-            raise ValueError(
-                f"{name} is a single number, of which processes cannot have a part each. Train "
-                f"with copies of the network: --strategy ddp."
-            )

@@ -17,7 +17,7 @@ from models.entry import RunStoppedError, devices_of
 from models.finetune import NewFirst
 from models.recipe import Recipe
 from models.saving import AtomicCheckpoints, KeepLast
-from models.sharding import FullySharded, check_can_share
+from models.sharding import FullySharded, check_device
 from models.training import Learner
 from snl_graph.monitor import MonitorCallback
 from snl_graph.names import lookup
@@ -49,7 +49,7 @@ def make_trainer(
         batches: At most so many of each part in an epoch.
 
     Raises:
-        ValueError: If the strategy is unknown, or cannot train this network here.
+        ValueError: If the strategy is unknown, or cannot train on such devices.
     """
     strategy = lookup(STRATEGIES, options.strategy, "strategy")()
     csv = CSVLogger(options.out, name=name)
@@ -84,7 +84,7 @@ def make_trainer(
         log_every_n_steps=max(1, min(50, steps_per_epoch // 16)),
     )
     if isinstance(strategy, FullySharded):
-        check_can_share(model.network, strategy.root_device)
+        check_device(strategy.root_device)
     return trainer
 
 

@@ -8,6 +8,9 @@ from torchvision.models.resnet import BasicBlock
 from models.clips import FrameResNet
 from models.networks import NETWORKS
 from models.resnet3d import ResNet3d
+from tests.distributed.conftest import group
+
+__all__ = ["group"]
 
 
 class SmallTemporalPooling(FrameResNet):

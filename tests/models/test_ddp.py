@@ -37,21 +37,6 @@ OPTIONS = ["--epochs=2", "--optimizer=sgd", "--learning_rate=0.05", "--crop_padd
 OPTIONS += ["--precision=64-true", "--accelerator=cpu", "--clip_norm=1"]
 
 
-@pytest.fixture(scope="module")
-def group(tmp_path_factory: pytest.TempPathFactory):
-    """Two processes, started once."""
-    running: dict[int, Processes] = {}
-
-    def group_of(world: int) -> Processes:
-        if world not in running or not running[world].is_running:
-            running[world] = Processes(world, tmp_path_factory.mktemp("store") / "file")
-        return running[world]
-
-    yield group_of
-    for processes in running.values():
-        processes.stop()
-
-
 def trained(folder: str, world: int, norm: str, *more: str) -> dict[str, Tensor] | None:
     """Weights after the command has run on so many processes, each with its part of BATCH."""
     # What torchrun says to its processes; RANK, LOCAL_RANK and WORLD_SIZE are said already.
