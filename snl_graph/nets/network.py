@@ -1,6 +1,7 @@
 """``SNLNet``: a graph network of spectral nonlocal layers, used as PyG's own models are."""
 
 import copy
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -12,6 +13,7 @@ from torch_geometric.nn.models.basic_gnn import BasicGNN
 
 from snl_graph.conv import SNLConv
 from snl_graph.conv.sparse_tensor import without_torch_sparse
+from snl_graph.nets.options import check_options
 from snl_graph.nets.sampled import check_trimming, check_whole_neighbourhoods
 from snl_graph.nets.undirected import require_undirected
 
@@ -44,7 +46,7 @@ class SNLNet(BasicGNN):
         act: Name of an activation, or one itself, or None.
         act_first: Whether the activation comes before the norm.
         act_kwargs: Its arguments.
-        norm: Name of a norm of PyG or PyTorch, or one itself, or None.
+        norm: Name of a norm of PyG, made for ``hidden_channels``, or a norm itself, or None.
         norm_kwargs: Its arguments.
         jk: None, "last", "cat", "max" or "lstm".
         kernel_channels: Width of Φ and Ψ in each layer, its ``hidden_channels``.
@@ -57,6 +59,9 @@ class SNLNet(BasicGNN):
         - **output:** (N, F').
 
     Raises:
+        ValueError: If the number of layers, ``dropout`` or ``jk`` is none of these, or a norm of
+            PyG without channels is asked for by its name.
+        TypeError: If an activation or norm is a class.
         ValueError: In ``forward``, if normalization="sym" gets a graph that lists edges in one
             direction only, as a sampled one does. It would filter another graph: each of those
             edges with half its weight. Looked for on the processor, at each graph once, elsewhere
@@ -83,6 +88,37 @@ class SNLNet(BasicGNN):
 
     supports_edge_weight: Final[bool] = True
     supports_edge_attr: Final[bool] = False
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        num_layers: int,
+        out_channels: int | None = None,
+        dropout: float = 0.0,
+        act: str | Callable[..., Any] | None = "relu",
+        act_first: bool = False,
+        act_kwargs: dict[str, Any] | None = None,
+        norm: str | Callable[..., Any] | None = None,
+        norm_kwargs: dict[str, Any] | None = None,
+        jk: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        check_options(num_layers, dropout, act, norm, jk)
+        super().__init__(
+            in_channels,
+            hidden_channels,
+            num_layers,
+            out_channels,
+            dropout=dropout,
+            act=act,
+            act_first=act_first,
+            act_kwargs=act_kwargs,
+            norm=norm,
+            norm_kwargs=norm_kwargs,
+            jk=jk,
+            **kwargs,
+        )
 
     def init_conv(
         self,

@@ -11,7 +11,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.datasets import ExplainerDataset, KarateClub
 from torch_geometric.explain import CaptumExplainer, Explainer, GNNExplainer
 from torch_geometric.loader import DataLoader, NeighborLoader, RandomNodeLoader
-from torch_geometric.nn import global_add_pool, to_hetero
+from torch_geometric.nn import PairNorm, global_add_pool, to_hetero
 from torch_geometric.nn.models.basic_gnn import BasicGNN
 from torch_geometric.sampler import NeighborSampler, SamplerOutput
 from torch_geometric.utils import to_undirected
@@ -105,6 +105,14 @@ def test_layers_have_weights_of_their_own_also_where_a_filter_object_came() -> N
 def test_features_of_edges_are_refused_and_not_ignored() -> None:
     with pytest.raises(ValueError, match="Pass edge_weight"):
         SNLNet(4, 8, 2)(torch.randn(NODES, 4), UNDIRECTED, edge_attr=torch.randn(9, 2))
+
+
+@pytest.mark.parametrize("norm", ["PairNorm", "pair_norm", "GraphSizeNorm", "MeanSubtraction"])
+def test_a_norm_without_channels_comes_as_an_object(norm: str) -> None:
+    with pytest.raises(ValueError, match="has no number of channels"):
+        SNLNet(4, 8, 3, norm=norm)
+    net = SNLNet(4, 8, 3, norm=PairNorm())
+    assert [layer.scale for layer in net.norms[:2]] == [1, 1]
 
 
 def test_to_hetero_gives_each_kind_of_edge_layers_of_its_own() -> None:

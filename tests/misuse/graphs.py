@@ -503,3 +503,55 @@ LAYER = Area(
         ),
     ),
 )
+
+NETWORK = Area(
+    "Options of SNLNet",
+    START,
+    (
+        Case(
+            "No layers",
+            "SNLNet(16, 32, num_layers=0)",
+            ValueError,
+            ("num_layers is a whole number ≥ 1", "got 0"),
+        ),
+        Case(
+            "Dropout in percent",
+            "SNLNet(16, 32, num_layers=2, dropout=20)",
+            ValueError,
+            ("the probability to drop", "got 20", "Write 0.2 for 20 %"),
+            "nlpyang/hiersumm#17",
+        ),
+        Case(
+            "Dropout as yes or no",
+            "SNLNet(16, 32, num_layers=2, dropout=True)",
+            ValueError,
+            ("the probability to drop", "from 0 to 1", "got True"),
+        ),
+        Case(
+            "An activation as a class",
+            "SNLNet(16, 32, num_layers=2, act=torch.nn.SiLU)",
+            TypeError,
+            ("the name of an activation or one itself", "got the class SiLU", "act=SiLU()"),
+            "paul-krug/pytorch-tcn#20",
+        ),
+        Case(
+            "A norm as a class",
+            "SNLNet(16, 32, num_layers=2, norm=torch.nn.BatchNorm1d)",
+            TypeError,
+            ("got the class BatchNorm1d", "norm=BatchNorm1d(hidden_channels)"),
+        ),
+        Case(
+            "A norm without channels, by its name",
+            'SNLNet(16, 32, num_layers=2, norm="PairNorm")',
+            ValueError,
+            ('norm "PairNorm" has no number of channels', "norm=torch_geometric.nn.PairNorm()"),
+            "pyg#10337",
+        ),
+        Case(
+            "A way to join layers that is not there",
+            'SNLNet(16, 32, num_layers=2, jk="concat")',
+            ValueError,
+            ('unknown jk "concat"', 'Did you mean "cat"?'),
+        ),
+    ),
+)
