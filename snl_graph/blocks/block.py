@@ -14,6 +14,7 @@ from snl_graph.blocks.affinity import FeatureAffinity
 from snl_graph.blocks.fused import fused_filter
 from snl_graph.blocks.graphs import graph_map
 from snl_graph.blocks.linear import NodeLinear, combined, projected
+from snl_graph.blocks.norms import normalised
 from snl_graph.blocks.sharded import on_shards, position_shards
 from snl_graph.filters import GraphFilter
 from snl_graph.grids import Size, flatten, flattened, require_positions, unflatten
@@ -92,8 +93,7 @@ class SpectralUnit(nn.Module):
         shards: NodeShards | None = None,
     ) -> Tensor:
         """X plus the normalised F, a map (B, C, *spatial)."""
-        f = unflatten(f, size)
-        f = self.bn(f) if valid is None and shards is None else self.bn(f, valid, shards)
+        f = normalised(self.bn, unflatten(f, size), valid, shards)
         return x + self.activation(f)
 
     @property
@@ -151,7 +151,8 @@ class NonlocalBlock(nn.Module):
         Args:
             x: Feature map (B, C, *spatial) with one to three spatial axes, or a PyG ``Data`` or
                 ``Batch`` with node features (N, C). Its ``edge_index``, if it has one, is the
-                mask; without one every graph is fully connected.
+                mask; without one every graph is fully connected. Weights of its edges are not
+                read: the kernel gives those of A.
             valid: Shape (B, *spatial), bool: real positions of padded maps. The others get and
                 give no weight and do not enter the statistics of the norm.
 
@@ -185,6 +186,7 @@ class NonlocalBlock(nn.Module):
     def _on_graph(self, graph: Data) -> Data:
         result = copy.copy(graph)
         as_map = graph_map(graph, self.channels)
+        self._check_numbers(as_map.x)
         if as_map.x.numel():
             y = self._on_map(as_map.x, as_map.is_node, as_map.mask, as_map.node_set)
             result.x = as_map.restore(y)
@@ -260,9 +262,13 @@ class NonlocalBlock(nn.Module):
 
     def _check(self, x: Tensor, valid: Tensor | None) -> None:
         if not isinstance(x, Tensor):
+            hint = {
+                "HeteroData": "Of several types of nodes: x.to_homogeneous().",
+                "list": "Of a list: torch.stack(x), or Batch.from_data_list(x) of graphs.",
+            }.get(type(x).__name__, "Of an array: torch.as_tensor(x).")
             raise TypeError(
                 "x is a feature map, a tensor (B, C, *spatial), or a PyG Data; got "
-                f"{type(x).__name__}. Of an array: torch.as_tensor(x)."
+                f"{type(x).__name__}. {hint}"
             )
         if not 3 <= x.dim() <= 5:
             raise ValueError(
@@ -277,19 +283,8 @@ class NonlocalBlock(nn.Module):
                 f"{tuple(x.shape)} with {x.shape[1]}. Channels are axis 1."
                 f"{_where_channels_are(x, first.out_features)}"
             )
-        weight = first.weight
-        require_distributed(x, "x", weight, 2)
-        if not x.is_floating_point():
-            raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
-        if x.device != weight.device:
-            raise ValueError(
-                f"x is on {x.device}, the block on {weight.device}: block.to(x.device)."
-            )
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(
-                f"x is {x.dtype}, the block {weight.dtype}: x.to({weight.dtype}), or "
-                "block.to(x.dtype)."
-            )
+        require_distributed(x, "x", first.weight, 2)
+        self._check_numbers(x)
         if valid is not None and not isinstance(valid, Tensor):
             raise TypeError(
                 f"valid is a boolean tensor of shape {(x.shape[0], *x.shape[2:])}; got "
@@ -304,6 +299,20 @@ class NonlocalBlock(nn.Module):
             )
         if checks.are_requested():
             checks.require_finite(x, "x")
+
+    def _check_numbers(self, x: Tensor) -> None:
+        weight = self._first_weight.weight
+        if not x.is_floating_point():
+            raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
+        if x.device != weight.device:
+            raise ValueError(
+                f"x is on {x.device}, the block on {weight.device}: block.to(x.device)."
+            )
+        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+            raise TypeError(
+                f"x is {x.dtype}, the block {weight.dtype}: x.to({weight.dtype}), or "
+                "block.to(x.dtype)."
+            )
 
     def extra_repr(self) -> str:
         recurrence = f", recurrence={self.recurrence}" if self.recurrence > 1 else ""

@@ -47,14 +47,11 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
 
     Raises:
         ValueError: If the features are missing or of another width, or the batch vector is not one.
-        TypeError: If the features are not floating point.
     """
     x = graph.x
     if x is None or x.dim() != 2 or x.shape[1] != channels:
         came = "none" if x is None else f"shape {tuple(x.shape)}"
         raise ValueError(f"the graph needs node features x of shape (N, {channels}); got {came}.")
-    if not x.is_floating_point():
-        raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
     if x.shape[0] == 0:
         return GraphMap(x.T.unsqueeze(0))
     if graph.batch is not None:

@@ -92,6 +92,39 @@ class NoNorm(nn.Identity):
         return input
 
 
+def normalised(
+    norm: nn.Module, x: Tensor, valid: Tensor | None, shards: NodeShards | None
+) -> Tensor:
+    """The map after a norm that leaves out what is not valid, and counts what other processes hold.
+
+    Args:
+        norm: One of this module, or what was put in its place.
+        x: Shape (B, C, *spatial).
+        valid: Shape (B, *spatial), bool.
+        shards: The processes that hold the rest of the map.
+
+    Raises:
+        TypeError: If another norm would count padded positions, or only those of one process.
+    """
+    if (valid is None and shards is None) or _has_its_moments(norm):
+        normalised: Tensor = norm(x)
+        return normalised
+    if not isinstance(norm, (BatchNorm, GroupNorm, LayerNorm, NoNorm)):
+        raise TypeError(
+            f"{type(norm).__name__} in the place of the block's norm cannot leave out the padding "
+            "of valid= or of a batch of graphs, nor count what other processes hold. "
+            'Make the block with norm="group", which convert_sync_batchnorm leaves as it is.'
+        )
+    normalised = norm(x, valid, shards)
+    return normalised
+
+
+def _has_its_moments(norm: nn.Module) -> bool:
+    """Whether a norm uses what it has seen before, so that padding and parts do not matter."""
+    is_batch_norm = isinstance(norm, nn.modules.batchnorm._BatchNorm)
+    return is_batch_norm and not norm.training and norm.running_mean is not None
+
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": BatchNorm,
     "group": lambda channels: GroupNorm(math.gcd(32, channels), channels),

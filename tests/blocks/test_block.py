@@ -115,6 +115,17 @@ def test_padding_is_left_out_of_subsampled_keys(name: str) -> None:
     assert_equal(block(padded, valid)[:, :, :4, :4], block(x))
 
 
+def test_synchronised_batch_norm_leaves_padding_out_in_testing_only() -> None:
+    block = nonlocal_block("snl", 4).double()
+    x = torch.randn(2, 4, 3, 5, dtype=torch.double)
+    valid = torch.arange(5).expand(2, 3, 5) < 4
+    block(x)  # statistics of its own
+    synced = nn.SyncBatchNorm.convert_sync_batchnorm(copy.deepcopy(block))
+    assert_equal(synced.eval()(x, valid), block.eval()(x, valid))
+    with pytest.raises(TypeError, match=r'SyncBatchNorm .* norm="group"'):
+        synced.train()(x, valid)
+
+
 def test_item_without_a_valid_position_is_finite() -> None:
     valid = torch.tensor([[True, True, False], [False, False, False]])
     for name in ROWS:

@@ -168,6 +168,26 @@ block = nonlocal_block("snl", 64)
             "THUDM/CogDL#5",
         ),
         Case(
+            "A graph whose features are in double precision",
+            "block(Data(x=torch.ones(4, 64).double()))",
+            TypeError,
+            ("x is torch.float64, the block torch.float32", "x.to(torch.float32)"),
+        ),
+        Case(
+            "Graphs of several types of nodes",
+            "from torch_geometric.data import HeteroData\n\nblock(HeteroData())",
+            TypeError,
+            ("or a PyG Data; got HeteroData", "x.to_homogeneous()"),
+        ),
+        Case(
+            "Padding, or a batch of graphs, after convert_sync_batchnorm",
+            "synced = torch.nn.SyncBatchNorm.convert_sync_batchnorm(block)\n"
+            "synced(maps, valid=torch.ones(2, 8, 8, dtype=torch.bool))",
+            TypeError,
+            ("SyncBatchNorm in the place of the block's norm", 'norm="group"'),
+            "pytorch#187298, timm#1254",
+        ),
+        Case(
             "Graphs of a batch in disorder",
             "block(Data(x=torch.ones(4, 64), batch=torch.tensor([0, 1, 0, 1])))",
             ValueError,
