@@ -34,8 +34,8 @@ def shard(network: nn.Module, mesh: DeviceMesh) -> None:
     Raises:
         ValueError: If a parameter is a single number, which has no parts.
     """
-    # Where it is asked for the mean of numbers of single precision or less, gloo gives their sum:
-    # github.com/pytorch/pytorch/issues/162338. Those of double precision FSDP divides by itself.
+    # Up to PyTorch 2.8, gloo gives the sum where it is asked for the mean, and says nothing:
+    # github.com/pytorch/pytorch/issues/162338. In double precision FSDP asks for the sum.
     policy = MixedPrecisionPolicy(reduce_dtype=torch.float64 if mesh.device_type == "cpu" else None)
     for unit in _units(network):
         fully_shard(unit, mesh=mesh, mp_policy=policy)
