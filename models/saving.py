@@ -164,6 +164,26 @@ class KeepLast(Checkpoint):
             )
 
 
+def require_as_many_processes(content: dict[str, Any], processes: int, path: Path) -> None:
+    """Raise a :class:`CheckpointError` if others cannot go on in the middle of a pass.
+
+    Each process has come so far in its own part of the data.
+
+    Args:
+        content: Of the checkpoint.
+        processes: How many will train together.
+        path: Of the checkpoint, for the error.
+    """
+    before = len(content.get(RANDOM_STATES, [])) or processes
+    passes = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+    if before != processes and passes["started"] > passes["processed"]:
+        raise CheckpointError(
+            f"{path} is of the middle of epoch {passes['started']}, in which {before} processes "
+            f"had each seen a part of the data; this run has {processes}. Go on with "
+            f"--devices {before}, or from a checkpoint of the end of an epoch."
+        )
+
+
 def not_finite(state: dict[str, Tensor]) -> Iterator[str]:
     """Names of the tensors with a value that is infinite or NaN."""
     for name, value in state.items():

@@ -29,6 +29,7 @@ from models.learners import learner_of
 from models.loading import ResumableData, data_of
 from models.pretrained import load_pretrained
 from models.recipe import RECIPES, Recipe, recipe_path
+from models.saving import require_as_many_processes
 from models.sharding import whole
 from models.trainer import STRATEGIES, make_trainer, told_where_to_go_on
 from models.training import Learner
@@ -192,6 +193,9 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
     data.setup()
     steps = min(len(data.train_dataloader()), batches or sys.maxsize)
     trainer = make_trainer(name, recipe, options, steps, model, batches)
+    if options.resume is not None:
+        content = read_checkpoint(options.resume)
+        require_as_many_processes(content, trainer.num_devices, options.resume)
     # Lightning reads a checkpoint before it does so, and would round float64 to float32.
     trainer.precision_plugin.convert_module(model)
     folder = Path(str(trainer.log_dir))

@@ -130,7 +130,9 @@ def stopped(folder: str) -> None:
         Classifier.training_step = step
 
 
-def test_a_run_goes_on_in_mid_epoch_under_any_strategy(group: Group, tmp_path: Path) -> None:
+def test_a_run_goes_on_in_mid_epoch_under_any_strategy(
+    group: Group, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     expected, _ = group(2).run(run, command(2, "fsdp", tmp_path / "whole", *ADAM))
     group(2).run(stopped, str(tmp_path / "stopped"))
     last = tmp_path / "stopped/digits/version_0/checkpoints/last.ckpt"
@@ -146,6 +148,10 @@ def test_a_run_goes_on_in_mid_epoch_under_any_strategy(group: Group, tmp_path: P
     states = [found["optimizer_states"][0]["state"], copies["optimizer_states"][0]["state"]]
     for ours, theirs in zip(*map(dict.values, states), strict=True):
         assert_close(ours, theirs)
+    with pytest.raises(SystemExit):
+        one_process(tmp_path / "alone", *resumed)
+    assert "middle of epoch 2, in which 2 processes" in capsys.readouterr().err
+    assert not (tmp_path / "alone").exists()
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
