@@ -78,6 +78,7 @@ def pull_by_factors(
     grad: Tensor,
     d_nodes: Tensor | None,
     d_weights: Sequence[Tensor],
+    beta: int,
     tile: int,
 ) -> None:
     """The way back through :func:`filter_by_factors`.
@@ -90,6 +91,7 @@ def pull_by_factors(
         grad: The gradient of F.
         d_nodes: Where that of X is written, if anywhere.
         d_weights: To these those of ``projection`` and ``taps`` are added.
+        beta: 0 while ``d_weights`` are empty, else 1.
         tile: How many nodes are taken at a time.
 
     Cost: twice that of the way there.
@@ -98,8 +100,7 @@ def pull_by_factors(
     (parts, sums, root, *rest), tiles = kept, _tiles(nodes, tile)
     stack, z = split(parts)
     signals, sides = [z, *rest[:order]], rest[order:]
-    d_parts = torch.empty_like(parts)
-    d_stack, d_z = split(d_parts)
+    d_stack = empty_as(nodes, stack.shape[-1]) if order > 1 else None
     d_signal, along = torch.empty_like(signals[-1]), torch.zeros_like(root)
     back, met = _no_side(parts), torch.zeros_like(sums)
     for at in tiles:
@@ -109,7 +110,7 @@ def pull_by_factors(
     for k in range(order, 0, -1):
         side, back = _exchanged(back, 1), _no_side(parts)
         is_last = k == 1
-        out = d_z if is_last else empty_as(nodes, z.shape[-1])
+        out = torch.empty_like(d_signal)
         rows = torch.cat([sides[k - 1].mT, side.mT], 1)
         for at in tiles:
             p, s, g, y, d_y = _of(at, stack, root, grad, signals[k], d_signal)
@@ -121,26 +122,32 @@ def pull_by_factors(
             if is_last:
                 # s = d^-½ gives ∂/∂d = −½ s² of it, and M̂ has a ½ more; 0 at a node of degree 0.
                 met.baddbmm_(d_s.mul_(s.square()).mul_(-0.25).mT, p)
-            else:
+            elif d_stack is not None:
                 (d_p,) = _of(at, d_stack)
                 d_p.baddbmm_(_ends(d_y, x, s), rows, beta=int(k < order))
                 _gather(back, p, d_x * s)
-        if not is_last:
-            d_signal = out
+        d_y_last, d_signal = d_signal, out
     # To dΦ go ∂/∂d_i Σ_j Ψ_j of the node itself and Σ_j ∂/∂d_j Ψ_j of those it meets.
     rows = torch.cat([rows, sums, _exchanged(met, -1)], 1)
     for at in tiles:
-        p, d_p, s, d_y, d_degree, *here = _of(at, stack, d_stack, root, d_signal, along, *signals)
+        x, g, p, s, d_y, d_degree = _of(at, nodes, grad, stack, root, d_y_last, along)
+        d_z, *here = _of(at, d_signal, *signals)
+        d_parts = empty_as(x, parts.shape[-1])
+        d_p, d_last = split(d_parts)
+        d_last.copy_(d_z)
+        if d_stack is not None:
+            (d_before,) = _of(at, d_stack)
+            d_p.copy_(d_before)
         d_p.baddbmm_(_ends(d_y, here[0], s, d_degree), rows, beta=int(order > 1))
         # That of relu, in place.
         torch.ops.aten.threshold_backward.grad_input(d_p, p, 0, grad_input=d_p)
-        x, g, d_xyz = _of(at, nodes, grad, d_parts)
         if d_nodes is not None:
             (d_x,) = _of(at, d_nodes)
-            add_times_(d_x, d_xyz, projection, beta=0)
-        add_weight_gradient_(d_weights[0], d_xyz, x)
+            add_times_(d_x, d_parts, projection, beta=0)
+        add_weight_gradient_(d_weights[0], d_parts, x, beta)
         for d_tap, signal in zip(d_weights[1:], here, strict=True):
-            add_weight_gradient_(d_tap, g, signal)
+            add_weight_gradient_(d_tap, g, signal, beta)
+        beta = 1
 
 
 def split(parts: Tensor) -> tuple[Tensor, Tensor]:

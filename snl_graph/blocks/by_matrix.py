@@ -42,17 +42,17 @@ def pull_by_matrix(
     d_nodes: Tensor | None,
     d_weights: Sequence[Tensor],
 ) -> None:
-    """The way back; arguments as of :func:`~snl_graph.blocks.by_factors.pull_by_factors`."""
+    """The way back, as :func:`~snl_graph.blocks.by_factors.pull_by_factors` with ``beta=0``."""
     parts, a, root, *rest = kept
     stack, z = split(parts)
     signals = [z, *rest]
     d_parts = torch.empty_like(parts)
     d_stack, d_z = split(d_parts)
-    d_signal, d_a = times(grad, taps[-1], nodes), torch.zeros_like(a)
+    d_signal, d_a = times(grad, taps[-1], nodes), torch.empty_like(a)
     for k in range(len(taps) - 1, 0, -1):
         out = d_z if k == 1 else torch.empty_like(d_signal)
         out.baddbmm_(a, d_signal, beta=0)
-        d_a.baddbmm_(d_signal, signals[k - 1].mT)
+        d_a.baddbmm_(d_signal, signals[k - 1].mT, beta=int(k < len(taps) - 1))
         add_times_(out, grad, taps[k - 1])
         d_signal = out
     # With G the gradient of A and H = G + Gᵀ, ∂/∂d_i is −½ d_i^-1 Σ_j H_ij A_ij, and that of
@@ -67,6 +67,6 @@ def pull_by_matrix(
     torch.ops.aten.threshold_backward.grad_input(d_stack, stack, 0, grad_input=d_stack)
     if d_nodes is not None:
         add_times_(d_nodes, d_parts, projection, beta=0)
-    add_weight_gradient_(d_weights[0], d_parts, nodes)
+    add_weight_gradient_(d_weights[0], d_parts, nodes, beta=0)
     for d_tap, signal in zip(d_weights[1:], signals, strict=True):
-        add_weight_gradient_(d_tap, grad, signal)
+        add_weight_gradient_(d_tap, grad, signal, beta=0)

@@ -147,7 +147,7 @@ class _FusedFilter(torch.autograd.Function):
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
             return None, *_plain_gradients(grad, (nodes, w_phi, w_psi, w_g, *taps))
         d_nodes = empty_as(nodes, nodes.shape[-1]) if ctx.needs_input_grad[1] else None
-        d_weights = [torch.zeros_like(weight) for weight in (projection, *taps)]
+        d_weights = [torch.empty_like(weight) for weight in (projection, *taps)]
         if ctx.is_matrix:
             pull_by_matrix(nodes, projection, taps, kept, grad, d_nodes, d_weights)
         else:
@@ -161,6 +161,7 @@ class _FusedFilter(torch.autograd.Function):
                     grad[items],
                     None if d_nodes is None else d_nodes[items],
                     d_weights,
+                    int(number > 0),
                     ctx.tile,
                 )
         d_projection, *d_taps = d_weights

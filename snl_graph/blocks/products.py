@@ -97,17 +97,18 @@ def _for_each(matrix: Tensor, signal: Tensor) -> Tensor:
 
 def weight_gradient(grad: Tensor, signal: Tensor) -> Tensor:
     """Σ_b grad_bᵀ signal_b, shape (out, in)."""
-    total = grad.new_zeros(grad.shape[-1], signal.shape[-1])
-    add_weight_gradient_(total, grad, signal)
+    total = grad.new_empty(grad.shape[-1], signal.shape[-1])
+    add_weight_gradient_(total, grad, signal, beta=0)
     return total
 
 
-def add_weight_gradient_(total: Tensor, grad: Tensor, signal: Tensor) -> None:
-    """``total += Σ_b grad_bᵀ signal_b``, shape (out, in)."""
+def add_weight_gradient_(total: Tensor, grad: Tensor, signal: Tensor, beta: int = 1) -> None:
+    """``total = beta * total + Σ_b grad_bᵀ signal_b``, shape (out, in)."""
     if not is_node_minor(signal):
         flat = grad.reshape(-1, grad.shape[-1])
-        total.addmm_(flat.t(), signal.reshape(-1, signal.shape[-1]))
+        total.addmm_(flat.t(), signal.reshape(-1, signal.shape[-1]), beta=beta)
     elif signal.device.type == "cpu":  # item by item, without a product of each
-        total.addbmm_(grad.mT, signal)
+        total.addbmm_(grad.mT, signal, beta=beta)
     else:  # at once
-        total.add_(torch.bmm(grad.mT, signal).sum(0))
+        of_all = torch.bmm(grad.mT, signal).sum(0)
+        total.copy_(of_all + total if beta else of_all)
