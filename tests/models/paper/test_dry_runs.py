@@ -71,7 +71,7 @@ def is_scale(name):
 def test_the_row_runs_from_end_to_end(name, data, weights, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(train, "DRY_BATCHES", 1)
-    monkeypatch.setattr(os, "fsync", lambda file: None)  # what is thrown away need not reach the disk
+    monkeypatch.setattr(os, "fsync", lambda file: None)  # nothing is kept
     recipe = ROWS[name].recipe
     options = [f"--size={SIZES.get(recipe.dataset, '[64, 64]')}", "--workers=0"]
     options += ["--accelerator=cpu", "--devices=1", f"--data={data(recipe.dataset)}"]
