@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +32,7 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     """
     attributes = [(m, m.__dict__.copy()) for m in model.modules()]
     containers = [
-        (value, copy.copy(value))
+        (value, value.copy())
         for _, saved in attributes
         for value in saved.values()
         if type(value) in (list, set, dict, OrderedDict)  # a subclass may refuse to be changed
@@ -120,9 +119,12 @@ def visit(model: nn.Module, target: nn.Module, example: Any) -> Visit:
 def calls_its_children_in_turn(model: nn.Module, target: nn.Module, example: Any) -> bool:
     """Whether a forward pass also calls a child of ``target`` that it does not know by name."""
     calls: list[Any] = []
-    with undisturbed(model):
-        target.add_module(free_name(target), Bystander(calls.append))
+    name = free_name(target)
+    target.add_module(name, Bystander(calls.append))
+    try:
         visit(model, target, example)
+    finally:
+        delattr(target, name)
     return bool(calls)
 
 
