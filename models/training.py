@@ -37,7 +37,7 @@ def network_of(recipe: Recipe) -> nn.Module:
     )
     NORMS[recipe.norm](network)
     frames = (spec.sampling.frames,) if isinstance(spec, ClipSpec) else ()
-    example = torch.zeros(2, spec.in_channels, *frames, *spec.size)
+    example = torch.zeros(1, spec.in_channels, *frames, *spec.size)
     if recipe.rival is not None:
         add_rival(network, recipe.rival, example)
     if recipe.block is None:

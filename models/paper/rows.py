@@ -288,7 +288,6 @@ def _table7() -> Iterator[Row]:
     )
     yield birds.plain((85.43,))
     yield from birds.blocks({"nl": 85.34, "ns": 85.54, "a2": 85.91, "cgnl": 86.14, "snl": 86.02})
-    printed = {"nl": 82.88, "ns": 82.50, "a2": 82.68, "cgnl": 83.38, "snl": 84.39}
     actions = _video(
         *(7, "table7_ucf101", "UCF-101, I3D", "resnet3d50"),
         {"pretrained": "resnet-50-kinetics.pth"},
