@@ -30,7 +30,12 @@ def against_distance(study: Study, found: Cells) -> Figure:
     axes[0].set_title("blocks as initialised")
     axes[1].set_title("blocks that start as the identity")
     axes[0].set_ylabel("accuracy, % (mean ± standard deviation)")
-    axes[1].legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    axes[1].legend(
+        *axes[0].get_legend_handles_labels(),
+        fontsize="small",
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+    )
     return figure
 
 
