@@ -63,28 +63,67 @@ def _lines(axes: Axes, study: Study, found: Cells, suffix: str) -> None:
 
 def differences(study: Study, found: Cells) -> Figure:
     """Every paired difference to the reference, their mean and its 95 % interval (Student)."""
-    (setting,) = study.trials
     (reference,) = study.references
-    rows = [row for row in study.trials[setting] if row != reference]
-    figure = Figure(figsize=(7, 0.4 * len(rows) + 1), layout="constrained")
-    axes = figure.subplots()
-    for height, row in enumerate(reversed(rows)):
-        difference = paired(found[setting, row], found[setting, reference])
-        axes.plot(difference.values, [height] * len(difference.values), "o", color="0.7", zorder=1)
-        if not isnan(difference.student[0]):
-            axes.plot(difference.student, [height, height], color="C0", linewidth=2)
-            axes.plot([difference.mean], [height], "D", color="C0")
-    axes.axvline(0, color="0.3", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), list(reversed(rows)))
-    axes.set_xlabel(f"accuracy minus that of {reference} with the same seed, points")
+    rows = [row for row in _rows(study) if row != reference]
+    figure, panels = _panels(study, rows, columns=len(study.trials))
+    for setting, axes in panels.items():
+        for height, row in enumerate(rows):
+            difference = paired(found[setting, row], found[setting, reference])
+            _seeds(axes, difference.values, height)
+            if not isnan(difference.student[0]):
+                axes.plot(difference.student, [height, height], color="C0", linewidth=2)
+                axes.plot([difference.mean], [height], "D", color="C0")
+        axes.axvline(0, color="0.3", linewidth=0.8)
+    figure.supxlabel(f"accuracy minus that of {reference} with the same seed, points")
     return figure
+
+
+def accuracies(study: Study, found: Cells) -> Figure:
+    """The accuracy of every run, with mean and standard deviation, a panel for each setting."""
+    rows = _rows(study)
+    figure, panels = _panels(study, rows, columns=3)
+    for setting, axes in panels.items():
+        for height, row in enumerate(rows):
+            cell = found[setting, row]
+            _seeds(axes, tuple(cell.accuracies.values()), height)
+            if not isnan(cell.spread):
+                axes.errorbar([cell.mean], [height], xerr=[cell.spread], fmt="D", color="C0")
+    figure.supxlabel("accuracy, % (each seed; mean ± standard deviation)")
+    return figure
+
+
+def _rows(study: Study) -> list[str]:
+    (rows,) = {tuple(rows) for rows in study.trials.values()}
+    return list(rows)
+
+
+def _panels(study: Study, rows: list[str], columns: int) -> tuple[Figure, dict[str, Axes]]:
+    """Axes of every setting, with a line for each row; the first row is at the top."""
+    lines = -(-len(study.trials) // columns)
+    size = (max(7, 3 * columns), lines * (0.3 * len(rows) + 0.8) + 0.3)
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True).flat
+    panels = dict(zip(study.trials, grid, strict=True))
+    for setting, axes in panels.items():
+        axes.set_title(setting)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
+    return figure, panels
+
+
+def _seeds(axes: Axes, values: tuple[float, ...], height: int) -> None:
+    axes.plot(values, [height] * len(values), "o", color="0.7", markersize=4, zorder=1)
 
 
 FIGURES: dict[str, Callable[[Study, Cells], Figure]] = {
     "fashion": differences,
+    "channels": differences,
+    "stage": differences,
+    "blocks": differences,
     "far_pair": against_distance,
+    "graphs": accuracies,
 }
-"""Studies that have a picture."""
+"""The picture of each study; one that is not named has none."""
 
 
 def save(name: str, study: Study, found: Cells, folder: Path) -> Path:

@@ -80,6 +80,40 @@ def test_the_picture_shows_the_numbers_of_the_records(folder):
         assert list(means) == [found[setting, row].mean for setting in study.trials]
 
 
+def shown_means(axes, rows):
+    """Where the diamonds stand, by row."""
+    marked = [line.get_data() for line in axes.lines if line.get_marker() == "D"]
+    return {rows[int(heights[0])]: means[0] for means, heights in marked}
+
+
+def test_the_picture_of_ablations_shows_paired_differences(folder):
+    study = STUDIES["channels"]
+    found = tables.cells(study, Ledger(folder / study.results).read())
+    figure = FIGURES["channels"](study, found)
+    for axes, (setting, trials) in zip(figure.axes, study.trials.items(), strict=True):
+        assert axes.get_title() == setting
+        rows = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        assert rows == [row for row in trials if row != "baseline"]
+        differences = {
+            row: found[setting, row].mean - found[setting, "baseline"].mean for row in rows
+        }
+        assert shown_means(axes, rows) == pytest.approx(differences)
+
+
+def test_the_picture_of_graphs_shows_every_run(folder):
+    study = STUDIES["graphs"]
+    found = tables.cells(study, Ledger(folder / study.results).read())
+    figure = FIGURES["graphs"](study, found)
+    for axes, (setting, trials) in zip(figure.axes, study.trials.items(), strict=True):
+        rows = list(trials)
+        assert axes.get_title() == setting
+        assert shown_means(axes, rows) == pytest.approx({r: found[setting, r].mean for r in rows})
+        points = [line.get_data() for line in axes.lines if line.get_marker() == "o"]
+        assert [sorted(values) for values, _ in points] == [
+            sorted(found[setting, row].accuracies.values()) for row in rows
+        ]
+
+
 def test_an_unknown_table_is_one_line(folder, capsys):
     with pytest.raises(SystemExit) as caught:
         run_command(folder, "table7")
