@@ -1,6 +1,7 @@
 """The command that makes tables and pictures from records."""
 
 import re
+import shutil
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -27,13 +28,22 @@ def record(run, accuracy):
     )
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Two seeds of the studies that have pictures, and a page with all markers."""
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    """Two seeds of every study."""
+    folder = tmp_path_factory.mktemp("records")
     for name in FIGURES:
-        ledger = Ledger(tmp_path / STUDIES[name].results)
+        ledger = Ledger(folder / STUDIES[name].results)
         for number, run in enumerate(STUDIES[name].runs(2)):
             ledger.append(record(run, 50 + number / 10))
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, records):
+    """The records, and a page with all markers."""
+    for path in records.glob("*.csv"):
+        shutil.copy(path, tmp_path)
     markers = "\n".join(f"<!-- begin {name} -->\n<!-- end {name} -->" for name in STUDIES)
     (tmp_path / "page.md").write_text(f"# Results\n\n{markers}\n\nThe end.\n")
     return tmp_path
