@@ -27,6 +27,7 @@ from snl_graph.kernels import Dot
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators.balanced import plain_product
 from snl_graph.operators.layout import empty_as
+from snl_graph.operators.recomputed import recomputed_gradients
 
 IN_CACHE = 2**21
 """Bytes of signals that lie close to a processor core while they are worked on."""
@@ -145,7 +146,8 @@ class _FusedFilter(torch.autograd.Function):
         nodes, w_phi, w_psi, w_g, *rest = ctx.saved_tensors
         taps, (projection, *kept) = rest[: ctx.order + 1], rest[ctx.order + 1 :]
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
-            return None, *_plain_gradients(grad, (nodes, w_phi, w_psi, w_g, *taps))
+            inputs = (nodes, w_phi, w_psi, w_g, *taps)
+            return None, *recomputed_gradients(_plain_filter, inputs, grad)
         d_nodes = empty_as(nodes, nodes.shape[-1]) if ctx.needs_input_grad[1] else None
         d_weights = [torch.empty_like(weight) for weight in (projection, *taps)]
         if ctx.is_matrix:
@@ -179,15 +181,14 @@ def _shares(nodes: Tensor, width: int) -> tuple[list[slice], int]:
     return [slice(first, first + size) for first in range(0, batch, size)], -(-count // parts)
 
 
-def _plain_gradients(grad: Tensor, inputs: tuple[Tensor, ...]) -> list[Tensor | None]:
-    """The same gradients in operations that autograd can differentiate again."""
-    nodes, w_phi, w_psi, w_g, *taps = inputs
+def _plain_filter(
+    nodes: Tensor, w_phi: Tensor, w_psi: Tensor, w_g: Tensor, *taps: Tensor
+) -> Tensor:
+    """F in operations that autograd can differentiate again."""
     phi, psi = (nodes @ w_phi.t()).relu(), (nodes @ w_psi.t()).relu()
     signal = nodes @ w_g.t()
     f = signal @ taps[0].t()
     for weight in taps[1:]:
         signal = plain_product(phi, psi, signal)
         f = f + signal @ weight.t()
-    wanted = [tensor for tensor in inputs if tensor.requires_grad]
-    found = iter(torch.autograd.grad(f, wanted, grad, create_graph=True))
-    return [next(found) if tensor.requires_grad else None for tensor in inputs]
+    return f

@@ -14,7 +14,6 @@ recomputed block by block.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +22,7 @@ from torch import Tensor
 
 from snl_graph.operators import blockwise
 from snl_graph.operators.fused import fused_attention, of_one_width
+from snl_graph.operators.recomputed import recomputed_gradients
 
 NEVER = -1e30
 """The logarithm of a weight that is none. Finite: −∞ times a zero of a feature would be NaN."""
@@ -159,7 +159,7 @@ def _save_gradients(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, 
 
 
 def _second_derivatives(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
-    return _recomputed_gradients(blockwise.gradients, ctx.saved_tensors, upstream)
+    return recomputed_gradients(blockwise.gradients, ctx.saved_tensors, upstream)
 
 
 _exponential_product.register_autograd(_product_gradients, setup_context=_save_product)
@@ -240,7 +240,7 @@ class _TwiceDifferentiableAttention(torch.autograd.Function):
                 shift = k.new_zeros(k.shape[:-1]) if ctx.mask is None else ctx.mask.squeeze(-2)
                 return (blockwise.softmax_product(q, k, z, shift),)
 
-            return *_recomputed_gradients(attention, ctx.saved_tensors, (dy,)), None
+            return *recomputed_gradients(attention, ctx.saved_tensors, (dy,)), None
         wanted = [leaf for leaf in ctx.leaves if leaf.requires_grad]
         found = iter(torch.autograd.grad(ctx.y, wanted, dy, retain_graph=True))
         return *(next(found) if leaf.requires_grad else None for leaf in ctx.leaves), None
@@ -256,25 +256,6 @@ def _mean_and_log_sums(q: Tensor, k: Tensor, v: Tensor, right: Tensor) -> tuple[
         if kernel is None:
             return blockwise.mean_and_log_sums(q, k, v, right)
         return kernel.forward(q, k, v, right)
-
-
-def _recomputed_gradients(
-    function: Callable[..., tuple[Tensor, ...]],
-    inputs: Sequence[Tensor],
-    upstream: Sequence[Tensor],
-) -> tuple[Tensor, ...]:
-    """Gradients of ``function`` at ``inputs``, differentiable again if the caller asks for it."""
-    is_again = torch.is_grad_enabled()
-    with torch.enable_grad():
-        # Views of their own: an input that was computed from another must not lead back to it.
-        own = [x.view_as(x) if is_again and x.requires_grad else _leaf(x) for x in inputs]
-        return torch.autograd.grad(
-            function(*own), own, upstream, create_graph=is_again, materialize_grads=True
-        )
-
-
-def _leaf(x: Tensor) -> Tensor:
-    return x.detach().requires_grad_()
 
 
 def _heads_last(x: Tensor) -> Tensor:

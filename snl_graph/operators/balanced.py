@@ -14,6 +14,7 @@ from torch import Tensor
 
 from snl_graph.operators.diagonal import LinearDiagonal, accumulation_dtype, full_precision
 from snl_graph.operators.layout import add_product_, batched, product
+from snl_graph.operators.recomputed import recomputed_gradients
 
 
 def row_sums(phi: Tensor, psi: Tensor) -> Tensor:
@@ -120,11 +121,8 @@ class _BalancedProduct(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         phi, psi, z, *kept = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
-            y = plain_product(phi, psi, z)
-            wanted = [t for t in (phi, psi, z) if t.requires_grad]
-            found = iter(torch.autograd.grad(y, wanted, grad, create_graph=True))
-            grads = [next(found) if t.requires_grad else None for t in (phi, psi, z)]
-            return grads[0], grads[1], None, grads[2]
+            d_phi, d_psi, d_z = recomputed_gradients(plain_product, (phi, psi, z), grad)
+            return d_phi, d_psi, None, d_z
         products = FactoredProducts(phi, psi, tuple(kept))
         d_phi, d_psi, d_z = products.gradients(z, grad)
         return d_phi, d_psi, None, d_z
@@ -161,7 +159,7 @@ class BalancedMatrix(torch.autograd.Function):
         if grad is None:
             return None if grad_degree is None else grad_degree.unsqueeze(-1).expand_as(a)
         if torch.is_grad_enabled():  # a second derivative is asked for: by way of autograd
-            d_m = torch.autograd.grad(_plain_matrix(m_hat), m_hat, grad, create_graph=True)[0]
+            (d_m,) = recomputed_gradients(_plain_matrix, (m_hat,), grad)
             return d_m if grad_degree is None else d_m + grad_degree.unsqueeze(-1)
         # ∂/∂d_i = −½ d_i^-1 Σ_j (G_ij A_ij + G_ji A_ji), the same for every M̂_ij of row i.
         along = grad * a

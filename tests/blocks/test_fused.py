@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -83,6 +84,19 @@ def test_first_and_second_derivatives(is_matrix: bool) -> None:
     given = inputs(3, (2, 4, 3))
     assert torch.autograd.gradcheck(lambda *x: _FusedFilter.apply(is_matrix, *x), given)
     assert torch.autograd.gradgradcheck(lambda *x: _FusedFilter.apply(is_matrix, *x), given)
+
+
+@pytest.mark.parametrize("is_matrix", [True, False])
+def test_gradients_of_a_second_pass_do_not_count_the_first_twice(is_matrix: bool) -> None:
+    nodes, *weights = given = inputs(3, (2, 4, 3))
+
+    def gradients(f: Callable[..., Tensor]) -> tuple[Tensor, ...]:
+        twice = f(f(nodes, *weights), *weights)
+        return torch.autograd.grad(twice.pow(3).sum(), given, create_graph=True)
+
+    found = gradients(lambda *x: _FusedFilter.apply(is_matrix, *x))
+    for gradient, wanted in zip(found, gradients(naive), strict=True):
+        assert_equal(gradient, wanted)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

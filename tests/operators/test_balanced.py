@@ -1,5 +1,7 @@
 """The balanced product: its own backward pass against autograd's, and what it keeps."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,6 +50,19 @@ def test_first_and_second_derivatives_are_exact() -> None:
     tensors = [t.requires_grad_() for t in (phi, psi, torch.randn(2, 5, 4).double())]
     assert torch.autograd.gradcheck(balanced, tensors)
     assert torch.autograd.gradgradcheck(balanced, tensors)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gradients_of_a_power_do_not_count_what_made_its_signal_twice(create_graph: bool) -> None:
+    phi, psi = (torch.rand(2, 5, 3, dtype=torch.float64) for _ in range(2))
+    given = [t.requires_grad_() for t in (phi, psi, torch.randn(2, 5, 4).double())]
+
+    def gradients(product: Callable[..., Tensor]) -> tuple[Tensor, ...]:
+        y = product(phi, psi, product(*given))  # Φ and Ψ also lead to this signal
+        return torch.autograd.grad(y.pow(3).sum(), given, create_graph=create_graph)
+
+    for gradient, wanted in zip(gradients(balanced), gradients(naive), strict=True):
+        assert_equal(gradient, wanted)
 
 
 def test_factors_that_need_no_gradient_get_none() -> None:
