@@ -50,6 +50,12 @@ def progress_of(content: dict[str, Any]) -> tuple[int, int]:
     return content.get(FINISHED_EPOCHS, content["epoch"] + 1), content["global_step"]
 
 
+def is_in_a_pass(content: dict[str, Any]) -> bool:
+    """Whether a checkpoint was written in the middle of a pass over the training part."""
+    passes = content["loops"]["fit_loop"]["epoch_progress"]["current"]
+    return bool(passes["started"] > passes["processed"])
+
+
 def recipe_of(content: dict[str, Any], path: Path) -> Recipe:
     """The recipe that a checkpoint was trained with.
 
@@ -91,3 +97,30 @@ def require_same_architecture(content: dict[str, Any], model: nn.Module, path: P
         f"{'; '.join(facts[:3])}{more}. Resume with the recipe it was trained with; "
         f"nothing was changed."
     )
+
+
+def require_same_course(content: dict[str, Any], recipe: Recipe, path: Path) -> None:
+    """Raise a :class:`CheckpointError` if a recipe cannot go on from where a checkpoint is.
+
+    The optimiser's state is that of one optimiser and its groups of parameters; in the middle of a
+    pass, the place in it is that of one order of the data, in batches of one size. All else may
+    change, the learning rate for instance.
+
+    Args:
+        content: Of the checkpoint.
+        recipe: To go on with.
+        path: Of the checkpoint, for the error.
+    """
+    before = recipe_of(content, path)
+    kept = ["optimizer"]
+    if is_in_a_pass(content):
+        kept += ["dataset", "split", "batch_size", "accumulate", "seed"]
+    values = {name: (getattr(before, name), getattr(recipe, name)) for name in kept}
+    values["the patterns of rates"] = list(before.rates), list(recipe.rates)
+    changed = [f"{name}: {a!r} there, {b!r} here" for name, (a, b) in values.items() if a != b]
+    if changed:
+        where = " and is of the middle of an epoch" if is_in_a_pass(content) else ""
+        raise CheckpointError(
+            f"{path} was trained otherwise{where}. {'; '.join(changed)}. Leave these as they were, "
+            f"or start anew from its weights: --pretrained {path}"
+        )

@@ -19,7 +19,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
-from models.checkpoints import FINISHED_EPOCHS, CheckpointError
+from models.checkpoints import FINISHED_EPOCHS, CheckpointError, is_in_a_pass, progress_of
 from models.randomness import random_state, set_random_state
 
 RANDOM_STATES = "random_states"
@@ -175,10 +175,10 @@ def require_as_many_processes(content: dict[str, Any], processes: int, path: Pat
         path: Of the checkpoint, for the error.
     """
     before = len(content.get(RANDOM_STATES, [])) or processes
-    passes = content["loops"]["fit_loop"]["epoch_progress"]["current"]
-    if before != processes and passes["started"] > passes["processed"]:
+    if before != processes and is_in_a_pass(content):
+        number = progress_of(content)[0] + 1
         raise CheckpointError(
-            f"{path} is of the middle of epoch {passes['started']}, in which {before} processes "
+            f"{path} is of the middle of epoch {number}, in which {before} processes "
             f"had each seen a part of the data; this run has {processes}. Go on with "
             f"--devices {before}, or from a checkpoint of the end of an epoch."
         )

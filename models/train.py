@@ -22,7 +22,12 @@ from lightning import Trainer, seed_everything
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
-from models.checkpoints import progress_of, read_checkpoint, require_same_architecture
+from models.checkpoints import (
+    progress_of,
+    read_checkpoint,
+    require_same_architecture,
+    require_same_course,
+)
 from models.entry import errors_on_one_line, print_results, quiet
 from models.evaluate import measure
 from models.learners import learner_of
@@ -196,6 +201,7 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
     if options.resume is not None:
         content = read_checkpoint(options.resume)
         require_as_many_processes(content, trainer.num_devices, options.resume)
+        require_same_course(content, recipe, options.resume)
     # Lightning reads a checkpoint before it does so, and would round float64 to float32.
     trainer.precision_plugin.convert_module(model)
     folder = Path(str(trainer.log_dir))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 import math
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from models.checkpoints import is_in_a_pass, progress_of
 from models.data import ClipSpec
 from models.finetune import parameter_groups
 from models.networks import build_network
@@ -76,6 +78,7 @@ class Learner(LightningModule, ABC):
         self.save_hyperparameters({"recipe": recipe.to_dict()})
         self.recipe = recipe
         self.network = network_of(recipe) if network is None else network
+        self._passes: int | None = None
 
     def prepare(self) -> None:
         """Get what training needs beside the network and the data; measuring does not need it.
@@ -128,17 +131,41 @@ class Learner(LightningModule, ABC):
         groups = parameter_groups(self.network, self.recipe.learning_rate, self.recipe.rates)
         optimizer = OPTIMIZERS[self.recipe.optimizer](groups, self.recipe)
         steps = self.trainer.estimated_stepping_batches
-        per_epoch = max(int(steps) / self.recipe.epochs, 1)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
+        self._steps_per_epoch = max(int(steps) / self.recipe.epochs, 1)
+        schedule = LambdaLR(
             optimizer,
             # The first step of a warm-up is not of length zero.
             lambda step: (
-                learning_rate_factor((step + 1) / per_epoch, self.recipe)
-                if step < self.recipe.warmup_epochs * per_epoch
-                else learning_rate_factor(step / per_epoch, self.recipe)
+                learning_rate_factor((step + 1) / self._steps_per_epoch, self.recipe)
+                if step < self.recipe.warmup_epochs * self._steps_per_epoch
+                else learning_rate_factor(step / self._steps_per_epoch, self.recipe)
             ),
         )
+        self._options = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in optimizer.param_groups
+        ]
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note how many passes a run that goes on has behind it; of its own steps, maybe others."""
+        self._passes = None if is_in_a_pass(checkpoint) else progress_of(checkpoint)[0]
+
+    def on_train_start(self) -> None:
+        """Go on by this recipe: a checkpoint has brought the rates and the schedule of its own."""
+        (optimizer,), (config,) = self.trainer.optimizers, self.trainer.lr_scheduler_configs
+        schedule = cast(LambdaLR, config.scheduler)
+        if self._passes is not None:
+            schedule.last_epoch = round(self._passes * self._steps_per_epoch)
+        schedule.base_lrs = [own["initial_lr"] for own in self._options]
+        schedule._last_lr = [
+            rate * factor(schedule.last_epoch)
+            for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+        ]
+        for group, own, rate in zip(
+            optimizer.param_groups, self._options, schedule._last_lr, strict=True
+        ):
+            group.update(own, lr=rate)
 
 
 def answers_of(scores: Tensor, classes: Tensor) -> Tensor:

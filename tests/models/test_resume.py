@@ -148,7 +148,7 @@ def test_a_run_killed_in_mid_epoch_and_resumed_ends_as_one_that_was_not(tmp_path
         torch.set_num_threads(threads)
 
 
-def test_accumulated_gradients_are_in_no_checkpoint(tmp_path, monkeypatch):
+def test_accumulated_gradients_are_in_no_checkpoint(tmp_path, monkeypatch, capsys):
     # Two batches a step, three steps an epoch: the last takes one batch.
     options = ["--accumulate", "2", "--clip_norm", "1", "--checkpoint_every", "1"]
     expected = run(tmp_path / "whole", *options)
@@ -158,6 +158,11 @@ def test_accumulated_gradients_are_in_no_checkpoint(tmp_path, monkeypatch):
         run(tmp_path, *options)
     monkeypatch.setattr(Classifier, "training_step", original)
     last = tmp_path / "digits/version_0/checkpoints/last.ckpt"
+    for other in ("--accumulate=1", "--seed=1", "--batch_size=128"):
+        with pytest.raises(SystemExit):
+            run(tmp_path, *options, "--resume", str(last), other)
+        name = other.strip("-").split("=")[0]
+        assert f"is of the middle of an epoch. {name}: " in capsys.readouterr().err
     found = run(tmp_path, *options, "--resume", str(last))
     assert found["global_step"] == 6
     for key, value in expected["state_dict"].items():

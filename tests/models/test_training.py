@@ -119,6 +119,20 @@ def test_resuming_goes_on_where_the_checkpoint_ended(checkpoint, tmp_path):
     assert checkpoint.read_bytes() == before
 
 
+def test_resuming_goes_on_by_the_recipe_it_is_given(checkpoint, tmp_path):
+    """Its learning rate, at its place of its schedule, in steps of its batches."""
+    options = ["--epochs", "3", "--batch_size", "512", "--learning_rate", "0.02"]
+    run(tmp_path, "--resume", str(checkpoint), *options, "--weight_decay", "0.5")
+    folder = tmp_path / "digits/version_0"
+    # The third of three epochs, the first of warm-up, in three steps: 1,257 images.
+    expected = [0.02 * (1 + math.cos(math.pi * (1 + step / 3) / 2)) / 2 for step in range(3)]
+    assert column(folder, "learning_rate") == pytest.approx(expected)
+    (group,) = read_checkpoint(folder / "checkpoints/last.ckpt")["optimizer_states"][0][
+        "param_groups"
+    ]
+    assert group["weight_decay"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -126,6 +140,8 @@ def test_resuming_goes_on_where_the_checkpoint_ended(checkpoint, tmp_path):
         (["--block", "nl"], r'preresnet8 with "snl" after layer2\.0 on digits'),
         (["--network", "preresnet20"], "another architecture: preresnet8"),
         (["--dataset", "far_pair"], r"fc\.bias: \(10,\) there, \(2,\) here"),
+        (["--optimizer", "sgd", "--epochs", "3"], "optimizer: 'adamw' there, 'sgd' here"),
+        (["--rates", "{'fc.*': 2}", "--epochs", "3"], r"patterns of rates: \[\] there, \['fc"),
         (["--epochs", "2"], r"has finished epoch 2 of 2.*--epochs 4"),
     ],
 )
