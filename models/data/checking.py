@@ -12,7 +12,7 @@ from typing import Any
 
 from models.data.files import DataFileError
 from models.data.layout import Layout, Survey, files_below
-from models.data.pictures import is_picture, read_picture
+from models.data.pictures import is_picture, lost_numbers, read_picture
 from models.data.problems import KINDS, Problem, Tell, missing
 from models.data.source import DATASETS
 from models.data.synthetic import MARKER, read_marker
@@ -145,17 +145,27 @@ def _compare(sizes: dict[str, int], survey: Survey, tell: Tell) -> Iterator[str]
     for path in sorted(listed - sizes.keys() - folders):
         what = "is not there, though the data set lists it."
         tell(Problem("missing", Path(path), what, "Unpack the data set again."))
+    frames: dict[str, list[str]] = {}
     for path, size in sizes.items():
-        of_frames = os.path.dirname(path) in listed
+        folder, name = os.path.split(path)
+        of_frames = folder in listed
         if path not in listed and not (of_frames and is_picture(path)):
             what = "is in no list of the data set." if not of_frames else "is no picture."
             tell(
                 Problem("unexpected", Path(path), what, "Take it away, or unpack the lists again.")
             )
-        elif size == 0:
+            continue
+        if of_frames:
+            frames.setdefault(folder, []).append(name)
+        if size == 0:
             tell(Problem("corrupt", Path(path), "is empty.", "Copy it again from the data set."))
         elif is_picture(path) or is_video(path):
             yield path
+    for folder, names in frames.items():
+        if lost := lost_numbers(names):
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            what = f"holds {len(names)} frames and lacks {', '.join(map(str, lost[:3]))}{more}."
+            tell(Problem("missing", Path(folder), what, "Extract its frames again."))
 
 
 def _overlap(layout: Layout, root: Path, survey: Survey, tell: Tell) -> None:

@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from torchvision.transforms.v2 import functional
 
 from models.data.files import DataFileError
-from models.data.pictures import is_picture
+from models.data.pictures import in_order, is_picture
 from models.data.videos import Video
 
 FLOW_CHANNELS = 2
@@ -118,7 +118,7 @@ class MirrorWithFlow(torch.nn.Module):
 
 def _pictures(folder: Path) -> list[str]:
     names = (
-        sorted(p.name for p in folder.iterdir() if is_picture(p.name)) if folder.is_dir() else []
+        in_order(p.name for p in folder.iterdir() if is_picture(p.name)) if folder.is_dir() else []
     )
     if not names:
         raise DataFileError(

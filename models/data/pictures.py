@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +31,38 @@ def is_picture(name: str) -> bool:
         (True, False)
     """
     return name.lower().endswith(IMG_EXTENSIONS)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names of frames by the numbers in them, whether they are padded with zeros or not.
+
+    Example:
+        >>> in_order(["frame10.jpg", "frame9.jpg", "frame011.jpg"])
+        ['frame9.jpg', 'frame10.jpg', 'frame011.jpg']
+    """
+
+    def key(name: str) -> tuple[list[str | int], str]:
+        parts = re.split(r"(\d+)", name)  # text and numbers by turns
+        return [int(part) if place % 2 else part for place, part in enumerate(parts)], name
+
+    return sorted(names, key=key)
+
+
+def lost_numbers(names: Iterable[str]) -> list[int]:
+    """Numbers that are left out where frames are otherwise numbered at equal distances.
+
+    Example:
+        >>> lost_numbers(["a_01.jpg", "a_02.jpg", "a_04.jpg"]), lost_numbers(["2.jpg", "4.jpg"])
+        ([3], [])
+    """
+    found = [re.findall(r"\d+", Path(name).stem) for name in names]
+    numbers = sorted({int(each[-1]) for each in found if each})
+    if len(numbers) < max(2, len(found)):
+        return []
+    step = min(b - a for a, b in pairwise(numbers))
+    expected = range(numbers[0], numbers[-1] + 1, step)
+    is_even = all(number in expected for number in numbers)
+    return sorted(set(expected) - set(numbers)) if is_even else []
 
 
 def read_picture(path: str | os.PathLike[str]) -> Image.Image:

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import functional
 
 from models.data.files import DataFileError
-from models.data.pictures import Sample, is_picture, read_picture
+from models.data.pictures import Sample, in_order, is_picture, read_picture
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -77,8 +77,8 @@ class FrameFiles(Video):
 
     @classmethod
     def in_folder(cls, folder: Path) -> FrameFiles:
-        """All pictures of a folder, in the order of their names."""
-        names = sorted(entry.name for entry in folder.iterdir() if is_picture(entry.name))
+        """All pictures of a folder, in the order of the numbers in their names."""
+        names = in_order(entry.name for entry in folder.iterdir() if is_picture(entry.name))
         if not names:
             raise DataFileError(
                 f"{folder} holds no frames; expected pictures such as 00001.jpg. Extract the "

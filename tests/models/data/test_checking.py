@@ -159,6 +159,20 @@ SPOILS = {
         "corrupt or no video",
         True,
     ),
+    "ucf video missing": (
+        "ucf101",
+        lambda r: first(r, "UCF-101/*/*.avi").unlink(),
+        "missing",
+        "v_SyntheticAction1_g01_c01.avi is not there, though the data set lists it",
+        False,
+    ),
+    "flow picture missing": (
+        "ucf101_flow",
+        lambda r: first(r, "tvl1_flow/v/*/frame000003.jpg").unlink(),
+        "missing",
+        "v_SyntheticAction1_g01_c01 holds 4 frames and lacks 3.",
+        False,
+    ),
     "ucf third split missing": (
         "ucf101",
         lambda r: (r / "ucfTrainTestlist" / "testlist03.txt").unlink(),

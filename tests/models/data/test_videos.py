@@ -84,9 +84,10 @@ def test_a_file_without_a_picture_is_no_video(tmp_path):
         _ = open_video(str(tmp_path / "gone.avi")).num_frames
 
 
-def test_frames_of_a_folder_come_in_the_order_of_their_names(tmp_path):
+@pytest.mark.parametrize("digits", [1, 3])
+def test_frames_of_a_folder_come_in_the_order_of_their_numbers(digits, tmp_path):
     for number in (10, 2, 1):
-        Image.new("RGB", (4, 3), (number, 0, 0)).save(tmp_path / f"{number:03d}.png")
+        Image.new("RGB", (4, 3), (number, 0, 0)).save(tmp_path / f"{number:0{digits}d}.png")
     (tmp_path / "notes.txt").write_text("x")
     found = open_video(str(tmp_path))
     assert isinstance(found, FrameFiles)
