@@ -86,8 +86,9 @@ def affinity(
     size = _grid_size(mask, size, targets, sources)
     if source_valid is None and targets == sources:
         source_valid = valid
-    _check_valid(valid, phi, "valid")
-    _check_valid(source_valid, psi, "source_valid")
+    for marks, name, factor in ((valid, "valid", phi), (source_valid, "source_valid", psi)):
+        if marks is not None:
+            checks.require_marks(marks, name, factor.shape[:-1], factor.device)
     pairs = Pairs(kernel, mask, phi, psi, size, valid, source_valid, node_set)
     if any(is_distributed(x) for x in (phi, psi, valid, source_valid)):
         return normalization(_sharded(pairs, representation)).to(phi.dtype)
@@ -229,23 +230,3 @@ def _grid_size(
             f"size {tuple(size)} has {num_positions(size)} positions, but phi has {targets} nodes."
         )
     return tuple(size)
-
-
-def _check_valid(valid: Tensor | None, factor: Tensor, name: str) -> None:
-    if valid is None:
-        return
-    if not isinstance(valid, Tensor):
-        raise TypeError(
-            f"{name} is a boolean tensor of shape {tuple(factor.shape[:-1])}; got "
-            f"{type(valid).__name__}."
-        )
-    if valid.dtype != torch.bool or valid.shape != factor.shape[:-1]:
-        raise ValueError(
-            f"{name} is boolean of shape {tuple(factor.shape[:-1])}; got {valid.dtype} of shape "
-            f"{tuple(valid.shape)}. True marks what is real, unlike key_padding_mask."
-        )
-    if valid.device != factor.device:
-        raise ValueError(
-            f"{name} is on {valid.device}, the features are on {factor.device}. "
-            f"Move it: {name}.to(phi.device)."
-        )

@@ -9,7 +9,7 @@ the data. Values (finite, non-negative, index range) are looked at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -57,6 +57,50 @@ def are_free(tensor: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return False
     return _requested.get() or tensor.device.type == "cpu"
+
+
+def require_same_numbers(x: Tensor, name: str, weight: Tensor, owner: str) -> None:
+    """Raise unless ``x`` is floating point, and of the device and dtype of a weight.
+
+    Autocast brings both to one dtype; then any will do.
+
+    Args:
+        x: What the caller passed.
+        name: Its name, for the error.
+        weight: A parameter of a module.
+        owner: What the module is, for the error.
+
+    Raises:
+        TypeError: If the dtype is not that of the weight.
+        ValueError: If the device is another.
+    """
+    if not x.is_floating_point():
+        raise TypeError(f"{name} must be floating point, got {x.dtype}. Use {name}.float().")
+    if x.device != weight.device:
+        raise ValueError(
+            f"{name} is on {x.device} and the {owner} on {weight.device}. Move one: "
+            f"{owner}.to({name}.device)."
+        )
+    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
+        raise TypeError(
+            f"{name} is {x.dtype} and the {owner} {weight.dtype}. Cast one: "
+            f"{name}.to({weight.dtype}) or {owner}.to({x.dtype})."
+        )
+
+
+def require_marks(marks: object, name: str, shape: Sequence[int], device: torch.device) -> None:
+    """Raise unless ``marks`` is a boolean tensor of a shape, on a device: which nodes are real."""
+    if not isinstance(marks, Tensor):
+        raise TypeError(
+            f"{name} is a boolean tensor of shape {tuple(shape)}; got {type(marks).__name__}."
+        )
+    if marks.dtype != torch.bool or marks.shape != tuple(shape):
+        raise ValueError(
+            f"{name} is boolean of shape {tuple(shape)}; got {marks.dtype} of shape "
+            f"{tuple(marks.shape)}. True marks what is real, unlike key_padding_mask."
+        )
+    if marks.device != device:
+        raise ValueError(f"{name} is on {marks.device} and the features on {device}. Move one.")
 
 
 def require_finite(tensor: Tensor, name: str) -> None:

@@ -268,7 +268,7 @@ FRONT_DOOR_ERRORS: dict[str, tuple[type[Exception], dict[str, object], str]] = {
     "valid elsewhere": (
         ValueError,
         {"valid": torch.ones(4, device="meta").bool()},
-        "valid is on meta, the features are on cpu. Move it",
+        "valid is on meta and the features on cpu. Move",
     ),
     "source_valid of another shape": (
         ValueError,

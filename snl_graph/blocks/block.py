@@ -21,7 +21,7 @@ from snl_graph.grids import Size, flatten, flattened, require_positions, unflatt
 from snl_graph.kernels import NodeSet, ShardedNodeSet
 from snl_graph.masks import Mask
 from snl_graph.operators import AffinityOperator
-from snl_graph.sharding import NodeShards, is_distributed, require_distributed
+from snl_graph.sharding import is_distributed, require_distributed
 
 
 class SpectralUnit(nn.Module):
@@ -90,10 +90,10 @@ class SpectralUnit(nn.Module):
         f: Tensor,
         size: Size,
         valid: Tensor | None = None,
-        shards: NodeShards | None = None,
+        node_set: NodeSet | None = None,
     ) -> Tensor:
         """X plus the normalised F, a map (B, C, *spatial)."""
-        f = normalised(self.bn, unflatten(f, size), valid, shards)
+        f = normalised(self.bn, unflatten(f, size), valid, node_set)
         return x + self.activation(f)
 
     @property
@@ -186,7 +186,7 @@ class NonlocalBlock(nn.Module):
     def _on_graph(self, graph: Data) -> Data:
         result = copy.copy(graph)
         as_map = graph_map(graph, self.channels)
-        self._check_numbers(as_map.x)
+        checks.require_same_numbers(as_map.x, "x", self._first_weight.weight, "block")
         if as_map.x.numel():
             y = self._on_map(as_map.x, as_map.is_node, as_map.mask, as_map.node_set)
             result.x = as_map.restore(y)
@@ -200,7 +200,6 @@ class NonlocalBlock(nn.Module):
         node_set: NodeSet | None = None,
     ) -> Tensor:
         is_valid = None if valid is None else valid.flatten(1)
-        shards = node_set.shards if isinstance(node_set, ShardedNodeSet) else None
         units = self._units
         is_plain = len(units) == 1 and valid is None and mask is None and node_set is None
         for _ in range(self.recurrence):
@@ -227,7 +226,7 @@ class NonlocalBlock(nn.Module):
                     z = list(projected(nodes, unit.projections))
                 signal = z[0] if z else nodes
                 f = unit.filtered(self.affinity, a, nodes, signal, size, is_valid)
-                x = unit.added(x, f, size, valid, shards)
+                x = unit.added(x, f, size, valid, node_set)
         return x
 
     def affinity_of(self, x: Tensor, valid: Tensor | None = None) -> AffinityOperator:
@@ -247,6 +246,11 @@ class NonlocalBlock(nn.Module):
             >>> block.affinity_of(torch.randn(2, 8, 5, 7)).shape
             torch.Size([2, 35, 35])
         """
+        if isinstance(x, Data):
+            raise TypeError(
+                "affinity_of takes a feature map, a tensor (B, C, *spatial); got "
+                f"{type(x).__name__}. Of the A of a graph: snl_graph.spectrum((block, graph))."
+            )
         self._check(x, valid)
         if is_distributed(x):
             raise ValueError(
@@ -284,35 +288,11 @@ class NonlocalBlock(nn.Module):
                 f"{_where_channels_are(x, first.out_features)}"
             )
         require_distributed(x, "x", first.weight, 2)
-        self._check_numbers(x)
-        if valid is not None and not isinstance(valid, Tensor):
-            raise TypeError(
-                f"valid is a boolean tensor of shape {(x.shape[0], *x.shape[2:])}; got "
-                f"{type(valid).__name__}."
-            )
-        if valid is not None and (
-            valid.dtype != torch.bool or valid.shape != (*x.shape[:1], *x.shape[2:])
-        ):
-            raise ValueError(
-                f"valid is boolean of shape {(x.shape[0], *x.shape[2:])}; got {valid.dtype} of "
-                f"shape {tuple(valid.shape)}. True marks what is real, unlike key_padding_mask."
-            )
+        checks.require_same_numbers(x, "x", first.weight, "block")
+        if valid is not None:
+            checks.require_marks(valid, "valid", (x.shape[0], *x.shape[2:]), x.device)
         if checks.are_requested():
             checks.require_finite(x, "x")
-
-    def _check_numbers(self, x: Tensor) -> None:
-        weight = self._first_weight.weight
-        if not x.is_floating_point():
-            raise TypeError(f"x must be floating point, got {x.dtype}. Convert it: x.float().")
-        if x.device != weight.device:
-            raise ValueError(
-                f"x is on {x.device}, the block on {weight.device}: block.to(x.device)."
-            )
-        if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-            raise TypeError(
-                f"x is {x.dtype}, the block {weight.dtype}: x.to({weight.dtype}), or "
-                "block.to(x.dtype)."
-            )
 
     def extra_repr(self) -> str:
         recurrence = f", recurrence={self.recurrence}" if self.recurrence > 1 else ""

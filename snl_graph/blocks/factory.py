@@ -118,7 +118,10 @@ def nonlocal_block(
     width = _width_of_values(name, row, channels, hidden_channels, value_channels)
     what = "hidden_channels" if value_channels is None else "value_channels"
     arrangement.check(width, what if row.is_projected else "channels")
-    arrangement.check(hidden_channels if pieces.kernel.is_embedded else channels, "hidden_channels")
+    if pieces.kernel.is_embedded:
+        arrangement.check(hidden_channels, "hidden_channels")
+    else:
+        arrangement.check(channels, "channels")
     if row.nodes_are_channels and not pieces.kernel.is_embedded:
         raise ValueError(
             f"kernel {pieces.kernel} compares X itself, whose {channels} channels are not the "
@@ -175,7 +178,9 @@ def _arrangement(name: str, row: Row, heads: int, groups: int | None) -> Arrange
     if row.nodes_are_channels:
         if heads > 1:
             raise ValueError(f'block "{name}" splits its channels with groups, not heads.')
-        return PositionsTimesChannels(1 if groups is None else groups)
+        groups = 1 if groups is None else groups
+        _require_at_least_one(groups=groups)
+        return PositionsTimesChannels(groups)
     if groups is not None:
         raise ValueError(f'groups is for block "cgnl"; "{name}" splits its channels with heads.')
     return Positions(heads)

@@ -46,7 +46,8 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
         channels: C that the block takes.
 
     Raises:
-        ValueError: If the features are missing or of another width, or the batch vector is not one.
+        ValueError: If the features are missing or of another width, the batch vector is not one, or
+            the edges are held in another form.
     """
     x = graph.x
     if x is None or x.dim() != 2 or x.shape[1] != channels:
@@ -61,6 +62,12 @@ def graph_map(graph: Data, channels: int) -> GraphMap:
         if graph.batch is not None:
             node_set = NodeSet(batch=graph.batch, num_graphs=_count_graphs(graph))
         return GraphMap(x.T.unsqueeze(0), mask=EdgeList(graph.edge_index), node_set=node_set)
+    if graph.get("adj_t") is not None:
+        raise ValueError(
+            "this graph holds its edges as adj_t, which a block does not read: without edge_index "
+            "it would join every pair of nodes. Set data.edge_index = "
+            "torch_geometric.utils.to_edge_index(data.adj_t)[0].flip(0)."
+        )
     batch = torch.zeros_like(x[:, 0], dtype=torch.long) if graph.batch is None else graph.batch
     dense, is_node = to_dense_batch(x, batch)  # (B, N, C), (B, N)
     size = _common_grid(graph)

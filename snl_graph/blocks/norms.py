@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from snl_graph.kernels import NodeSet, ShardedNodeSet
 from snl_graph.names import lookup
 from snl_graph.sharding import NodeShards
 
@@ -20,16 +21,18 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             raise ValueError(f"expected a map (B, C, *spatial), got {tuple(input.shape)}.")
 
     def forward(
-        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+        self, input: Tensor, valid: Tensor | None = None, nodes: NodeSet | None = None
     ) -> Tensor:
         """Normalised map.
 
         Args:
             input: Shape (B, C, *spatial).
             valid: Shape (B, *spatial), bool: the positions that count.
-            shards: The processes that hold the rest of the map.
+            nodes: Which positions belong together, where items do not say.
         """
-        if (valid is None and shards is None) or not self.training:
+        shards = _shards(nodes)
+        has_moments = not self.training and self.running_mean is not None
+        if (valid is None and shards is None) or has_moments:
             if self.training and input.numel() == input.shape[1]:
                 raise ValueError(
                     "batch norm in training needs more than one value a channel; a map of shape "
@@ -39,7 +42,7 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
             return super().forward(input)
         axes = [0, *range(2, input.dim())]
         mean, variance, count = _moments(input, valid, axes, shards)
-        if self.track_running_stats:
+        if self.training and self.track_running_stats:
             self._track(mean.detach().flatten(), variance.detach().flatten(), count.flatten())
         scaled = (input - mean) * (variance + self.eps).rsqrt()
         return _affine(scaled.to(input.dtype), self.weight, self.bias)
@@ -50,7 +53,9 @@ class BatchNorm(nn.modules.batchnorm._BatchNorm):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        share: float | Tensor = self.momentum or 1 / self.num_batches_tracked.to(mean.dtype)
+        share: float | Tensor | None = self.momentum
+        if share is None:  # a mean of all batches
+            share = 1 / self.num_batches_tracked.to(mean.dtype)
         unbiased = variance * count / (count - 1).clamp(min=1)
         self.running_mean.add_(share * (mean - self.running_mean))
         self.running_var.add_(share * (unbiased - self.running_var))
@@ -60,9 +65,12 @@ class GroupNorm(nn.GroupNorm):
     """Group norm of a map; padded positions do not enter its statistics."""
 
     def forward(
-        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+        self, input: Tensor, valid: Tensor | None = None, nodes: NodeSet | None = None
     ) -> Tensor:
         """Normalised map; see :meth:`BatchNorm.forward`."""
+        if nodes is not None and nodes.batch is not None:
+            return self._of_each_graph(input, nodes)
+        shards = _shards(nodes)
         if valid is None and shards is None:
             return super().forward(input)
         grouped = input.unflatten(1, (self.num_groups, self.num_channels // self.num_groups))
@@ -71,12 +79,24 @@ class GroupNorm(nn.GroupNorm):
         scaled = (grouped - mean) * (variance + self.eps).rsqrt()
         return _affine(scaled.flatten(1, 2).to(input.dtype), self.weight, self.bias)
 
+    def _of_each_graph(self, input: Tensor, nodes: NodeSet) -> Tensor:
+        """Graphs one after the other, (1, C, N), with the moments of each by itself."""
+        signals = input.mT.unflatten(-1, (self.num_groups, -1))  # (1, N, groups, C / groups)
+        signals = signals.to(torch.promote_types(input.dtype, torch.float32))
+
+        def mean(values: Tensor) -> Tensor:
+            return nodes.mean(values.mean(-1)).unsqueeze(-1)
+
+        centred = signals - mean(signals)
+        scaled = centred * (mean(centred.square()) + self.eps).rsqrt()
+        return _affine(scaled.flatten(-2).mT.to(input.dtype), self.weight, self.bias)
+
 
 class LayerNorm(nn.LayerNorm):
     """Layer norm over the channels of each position, so padding needs no care."""
 
     def forward(
-        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+        self, input: Tensor, valid: Tensor | None = None, nodes: NodeSet | None = None
     ) -> Tensor:
         """Normalised map."""
         return super().forward(input.movedim(1, -1)).movedim(-1, 1)
@@ -86,27 +106,30 @@ class NoNorm(nn.Identity):
     """No normalisation layer."""
 
     def forward(
-        self, input: Tensor, valid: Tensor | None = None, shards: NodeShards | None = None
+        self, input: Tensor, valid: Tensor | None = None, nodes: NodeSet | None = None
     ) -> Tensor:
         """The map itself."""
         return input
 
 
-def normalised(
-    norm: nn.Module, x: Tensor, valid: Tensor | None, shards: NodeShards | None
-) -> Tensor:
+def normalised(norm: nn.Module, x: Tensor, valid: Tensor | None, nodes: NodeSet | None) -> Tensor:
     """The map after a norm that leaves out what is not valid, and counts what other processes hold.
 
     Args:
         norm: One of this module, or what was put in its place.
         x: Shape (B, C, *spatial).
         valid: Shape (B, *spatial), bool.
-        shards: The processes that hold the rest of the map.
+        nodes: Which positions belong together, where items do not say: graphs one after the other,
+            (1, C, N), or positions spread over processes.
 
     Raises:
-        TypeError: If another norm would count padded positions, or only those of one process.
+        TypeError: If another norm would count padded positions, or only those of one process, or
+            those of several graphs as one.
     """
-    if (valid is None and shards is None) or _has_its_moments(norm):
+    is_batch_norm = isinstance(norm, nn.modules.batchnorm._BatchNorm)
+    counts_all = nodes is None or (is_batch_norm and nodes.batch is not None)
+    has_moments = is_batch_norm and not norm.training and norm.running_mean is not None
+    if (valid is None and counts_all) or has_moments:  # then padding and parts do not matter
         normalised: Tensor = norm(x)
         return normalised
     if not isinstance(norm, (BatchNorm, GroupNorm, LayerNorm, NoNorm)):
@@ -115,14 +138,13 @@ def normalised(
             "of valid= or of a batch of graphs, nor count what other processes hold. "
             'Make the block with norm="group", which convert_sync_batchnorm leaves as it is.'
         )
-    normalised = norm(x, valid, shards)
+    normalised = norm(x, valid, nodes)
     return normalised
 
 
-def _has_its_moments(norm: nn.Module) -> bool:
-    """Whether a norm uses what it has seen before, so that padding and parts do not matter."""
-    is_batch_norm = isinstance(norm, nn.modules.batchnorm._BatchNorm)
-    return is_batch_norm and not norm.training and norm.running_mean is not None
+def _shards(nodes: NodeSet | None) -> NodeShards | None:
+    """The processes that hold the rest of the map."""
+    return nodes.shards if isinstance(nodes, ShardedNodeSet) else None
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {

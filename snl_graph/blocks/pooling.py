@@ -71,8 +71,7 @@ class Subsampling:
         self.pooled_size(size)  # refuses what does not fit
         if valid is None:
             return self._max(nodes, size)
-        floor = nodes.detach().amin().clamp(max=0) - 1
-        masked = nodes.where(valid.unsqueeze(-1), floor)
+        masked = nodes.masked_fill(~valid.unsqueeze(-1), torch.finfo(nodes.dtype).min)
         return self._max(masked, size).where(self.pool_valid(valid, size).unsqueeze(-1), 0)
 
     def _max(self, nodes: Tensor, size: Size) -> Tensor:

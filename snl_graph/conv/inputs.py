@@ -46,22 +46,12 @@ def check_features(x: object, name: str, channels: int, weight: Tensor) -> None:
             f"{name} has shape (N, F) or (B, N, F); got {tuple(x.shape)}. "
             "One feature a node is x.unsqueeze(-1)."
         )
-    if not x.is_floating_point():
-        raise TypeError(f"{name} must be floating point, got {x.dtype}. Use {name}.float().")
     if channels != -1 and x.shape[-1] != channels:
         raise ValueError(
             f"{name} has {x.shape[-1]} channels (its last axis, of shape {tuple(x.shape)}), but "
             f"the layer was made for {channels}. Make it with in_channels={x.shape[-1]}."
         )
-    if x.device != weight.device:
-        raise ValueError(
-            f"{name} is on {x.device} and the layer on {weight.device}. Move one: layer.to(...)."
-        )
-    if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
-        raise TypeError(
-            f"{name} is {x.dtype} and the layer {weight.dtype}. Cast one: {name}.to({weight.dtype})"
-            f" or layer.to({x.dtype})."
-        )
+    checks.require_same_numbers(x, name, weight, "layer")
     if checks.are_requested():
         checks.require_finite(x, name)
 

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
+from torch_geometric.data import Data
 
 import snl_graph
 from snl_graph import nonlocal_block
@@ -113,6 +114,29 @@ def test_padding_is_left_out_of_subsampled_keys(name: str) -> None:
     valid = torch.zeros(2, 8, 6, dtype=torch.bool)
     valid[:, :4, :4] = True
     assert_equal(block(padded, valid)[:, :, :4, :4], block(x))
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.3, None])
+def test_statistics_of_padded_maps_follow_the_momentum(momentum: float | None) -> None:
+    block = nonlocal_block("snl", 8).double()
+    block.units[0].bn.momentum = momentum
+    alone = copy.deepcopy(block)
+    for seed in range(3):
+        x = torch.randn(2, 8, 3, 4, dtype=torch.double, generator=torch.manual_seed(seed))
+        alone(x)
+        padded = torch.nn.functional.pad(x, (0, 2), value=50.0)
+        block(padded, (torch.arange(6) < 4).expand(2, 3, 6))
+    for found, wanted in zip(block.buffers(), alone.buffers(), strict=True):
+        assert_equal(found.double(), wanted.double())
+
+
+def test_padding_is_left_out_of_a_batch_norm_that_tracks_nothing() -> None:
+    block = nonlocal_block("snl", 8).double().eval()
+    block.units[0].bn = type(block.units[0].bn)(8, track_running_stats=False).double().eval()
+    x = torch.randn(2, 8, 3, 4, dtype=torch.double)
+    padded = torch.nn.functional.pad(x, (0, 2), value=50.0)
+    valid = (torch.arange(6) < 4).expand(2, 3, 6)
+    assert_equal(block(padded, valid)[..., :4], block(x))
 
 
 def test_synchronised_batch_norm_leaves_padding_out_in_testing_only() -> None:
@@ -234,6 +258,12 @@ ERRORS = [
     ({"heads": 3}, ValueError, "cannot be split into 3 heads"),
     ({"K": 3}, ValueError, 'block "snl" has fixed taps; K is for block "gsnl"'),
     ({"name": "gsnl", "K": 0}, ValueError, "K is the number of taps"),
+    ({"name": "cgnl", "groups": "2"}, ValueError, "groups is a whole number ≥ 1, got '2'"),
+    (
+        {"name": "nl", "kernel": "gaussian", "heads": 3, "hidden_channels": 6},
+        ValueError,
+        "channels=8 cannot",
+    ),
     ({"groups": 2}, ValueError, 'groups is for block "cgnl"'),
     ({"name": "cgnl", "groups": 3}, ValueError, "cannot be split into 3 groups"),
     ({"name": "cgnl", "heads": 2}, ValueError, "with groups, not heads"),
@@ -278,12 +308,16 @@ def test_wrong_input_is_refused() -> None:
         block(good[:, :3])
     with pytest.raises(TypeError, match="x must be floating point"):
         block(good.long())
-    with pytest.raises(TypeError, match=r"x is torch.float64, the block torch.float32"):
+    with pytest.raises(TypeError, match=r"x is torch.float64 and the block torch.float32"):
         block(good.double())
-    with pytest.raises(ValueError, match="x is on meta, the block on cpu"):
+    with pytest.raises(ValueError, match="x is on meta and the block on cpu"):
         block(good.to("meta"))
     with pytest.raises(ValueError, match=r"valid is boolean of shape \(2, 3, 4\)"):
         block(good, torch.ones(2, 12, dtype=torch.bool))
+    with pytest.raises(ValueError, match="valid is on meta and the features on cpu"):
+        block(good, torch.ones(2, 3, 4, dtype=torch.bool, device="meta"))
+    with pytest.raises(TypeError, match=r"takes a feature map.* got Data. .*spectrum\(\(block"):
+        block.affinity_of(Data(x=torch.ones(4, 8)))
     with pytest.raises(ValueError, match="at least one position"):
         block(good[..., :0])
     with pytest.raises(TypeError, match="got ndarray"):
@@ -299,6 +333,8 @@ def test_empty_batch_is_empty() -> None:
     for name in ROWS:
         block = nonlocal_block(name, 8).eval()
         assert block(torch.empty(0, 8, 3, 4)).shape == (0, 8, 3, 4)
+    pooled, valid = nonlocal_block("nl", 8, subsample=2).eval(), torch.ones(0, 3, 4).bool()
+    assert pooled(torch.empty(0, 8, 3, 4), valid).shape == (0, 8, 3, 4)
 
 
 def test_options_show_in_the_name() -> None:

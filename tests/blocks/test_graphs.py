@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch_geometric.data import Batch, Data
 
 from snl_graph import nonlocal_block
@@ -36,6 +37,24 @@ def test_batch_equals_its_graphs_one_by_one(name: str, with_edges: bool) -> None
     data = graphs(with_edges)
     batch = block(Batch.from_data_list(data))
     assert_equal(batch.x, torch.cat([block(graph).x for graph in data]))
+
+
+@pytest.mark.parametrize("with_edges", [True, False])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("norm", ["group:2", "group:4", "layer", "none"])
+def test_batch_mates_do_not_enter_the_norm(norm: str, training: bool, with_edges: bool) -> None:
+    block = nonlocal_block("snl", 8, norm=norm).double().train(training)
+    data = graphs(with_edges)
+    for weight in block.units[0].bn.parameters():
+        torch.nn.init.normal_(weight)
+    assert_equal(block(Batch.from_data_list(data)).x, torch.cat([block(g).x for g in data]))
+
+
+def test_a_norm_that_mixes_graphs_is_refused() -> None:
+    block = nonlocal_block("snl", 8).double()
+    block.units[0].bn = nn.InstanceNorm1d(8).double()
+    with pytest.raises(TypeError, match="InstanceNorm1d in the place of the block's norm"):
+        block(Batch.from_data_list(graphs(with_edges=True)))
 
 
 @pytest.mark.parametrize("with_edges", [True, False])
@@ -98,6 +117,9 @@ def test_wrong_graphs_are_refused() -> None:
         block(Data(edge_index=edge_index))
     with pytest.raises(ValueError, match="names node 9, but there are only 4"):
         block(Data(x=torch.randn(4, 8), edge_index=torch.tensor([[0], [9]])))
+    sparse = edge_index.new_ones(4, 4).float().to_sparse()
+    with pytest.raises(ValueError, match="holds its edges as adj_t"):
+        block(Data(x=torch.randn(4, 8), adj_t=sparse))
     with pytest.raises(ValueError, match="Remove edge_index"):
         nonlocal_block("cgnl", 8)(Data(x=torch.randn(4, 8), edge_index=edge_index))
     with pytest.raises(ValueError, match="subsample pools a grid"):

@@ -171,7 +171,7 @@ block = nonlocal_block("snl", 64)
             "A graph whose features are in double precision",
             "block(Data(x=torch.ones(4, 64).double()))",
             TypeError,
-            ("x is torch.float64, the block torch.float32", "x.to(torch.float32)"),
+            ("x is torch.float64 and the block torch.float32", "x.to(torch.float32)"),
         ),
         Case(
             "Graphs of several types of nodes",
