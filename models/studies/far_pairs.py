@@ -132,6 +132,6 @@ FAR_PAIR = Study(
     results="far_pair.csv",
     trials={str(gap): _rows(gap) for gap in GAPS},
     seeds=5,
-    references=("baseline",),
+    references=("baseline", "snl"),
     setting_label="empty columns",
 )

@@ -114,22 +114,28 @@ def _with_interval(difference: Difference) -> str:
     return _signed(difference.mean) + (f" ({interval})" if interval else "")
 
 
+def _where(study: Study, row: str, settings: list[str]) -> str:
+    if len(study.trials) == 1:
+        return row
+    return f"{row} ({'all' if len(settings) == len(study.trials) else ', '.join(settings)})"
+
+
 def words(study: Study, found: Cells) -> str:
     """Which differences can be told from zero, in sentences made from the intervals."""
     lines = []
     for reference in study.references:
-        sorted_out: dict[int, list[str]] = {1: [], -1: [], 0: []}
+        sorted_out: dict[int, dict[str, list[str]]] = {1: {}, -1: {}, 0: {}}
         for (setting, row), cell in found.items():
             difference = paired(cell, found[setting, reference])
             if row != reference and len(difference.values) >= FEWEST:
-                name = f"{row} ({setting})" if setting else row
-                sorted_out[difference.verdict].append(name)
+                sorted_out[difference.verdict].setdefault(row, []).append(setting)
         for verdict, phrase in (
             (1, "better than"),
             (-1, "worse than"),
             (0, "not told apart from"),
         ):
-            names = "; ".join(sorted_out[verdict]) or "none"
+            named = (_where(study, row, at) for row, at in sorted_out[verdict].items())
+            names = "; ".join(named) or "none"
             lines.append(f"- {phrase} {reference}: {names}.")
     return "\n".join(lines) + "\n"
 

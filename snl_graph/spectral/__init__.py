@@ -12,6 +12,7 @@ from snl_graph.spectral.fourier import (
 )
 from snl_graph.spectral.lambda_max import lambda_max
 from snl_graph.spectral.response import filter_response
+from snl_graph.spectral.sources import as_operators
 from snl_graph.spectral.spectrum import Spectrum, spectrum
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LaplacianError",
     "LaplacianReport",
     "Spectrum",
+    "as_operators",
     "check_laplacian",
     "energy",
     "filter_response",

@@ -78,6 +78,8 @@ def test_settings_are_columns_and_every_reference_has_its_differences():
     assert "| 0 | +1.00 (+0.75 … +1.25) |  |" in text
     assert "- better than 1: 0 (near)." in text
     assert "**Partial: 7 of 12 runs.**" in text
+    found["far", "0"], found["far", "1"] = CELLS["", "0"], CELLS["", "1"]
+    assert "- better than 1: 0 (all)." in section(study, found)
 
 
 def test_a_page_is_changed_between_its_markers_only():
