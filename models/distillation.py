@@ -28,10 +28,14 @@ class Distiller(Classifier):
         recipe: Its ``task_options`` name the teacher: a checkpoint of ``models.train``, or weights
             of the recipe's own network with two channels.
         network: Student in place of the recipe's own.
+
+    Raises:
+        ValueError: If the student has no features to compare.
     """
 
     def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
         super().__init__(recipe, network)
+        self.require_features("distillation")
         # In a list, which hides it from the parameters and the state of this module.
         self._mars: list[MarsDistillation] = []
 
@@ -44,7 +48,12 @@ class Distiller(Classifier):
                 "the recipe table8_mars_flow, and name its checkpoint: --task_options.teacher FILE."
             )
         teacher = read_teacher(Path(task.teacher), self.recipe)
-        self._mars = [MarsDistillation(self.network, teacher, weight=task.weight)]
+        try:
+            self._mars = [MarsDistillation(self.network, teacher, weight=task.weight)]
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(
+                f"{task.teacher} cannot teach {self.recipe.network}: {error}"
+            ) from error
 
     def on_fit_start(self) -> None:
         """Bring the teacher to where the student is."""

@@ -10,6 +10,7 @@ from argparse import ArgumentError
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 from rich.table import Table
 from torch import nn
@@ -72,7 +73,15 @@ def errors_on_one_line(program: str) -> Iterator[None]:
         FileNotFoundError,
         FileExistsError,
     ) as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        # jsonargparse shows values on lines of their own.
+        print(f"{program}: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except MisconfigurationException as error:
+        print(
+            f"{program}: error: {error} Look at --accelerator, --devices, --strategy and "
+            f"--precision.",
+            file=sys.stderr,
+        )
         raise SystemExit(2) from error
     except (FloatingPointError, OSError, RunStoppedError) as error:
         print(f"{program}: error: {error}", file=sys.stderr)

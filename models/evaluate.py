@@ -52,7 +52,11 @@ def evaluate(
     Raises:
         CheckpointError: If the checkpoint cannot be used.
         DataFileError: If a data file is missing or corrupt.
+        ValueError: If a number is below 1, or the folder has other classes.
     """
+    for name, value in (("batch_size", batch_size), ("batches", batches)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} must be at least 1; got {value}.")
     content = read_checkpoint(checkpoint)
     return measure(
         content, checkpoint, data, download, accelerator, devices, batch_size, batches, workers
@@ -73,6 +77,8 @@ def measure(
     """As :func:`evaluate`, of a checkpoint that has been read: ``content``, from ``checkpoint``."""
     model = trained_learner(content, checkpoint)
     recipe = model.recipe
+    if not recipe.source.num_classes:  # a person's own folder, which may have others
+        recipe.at(data)
     size = batch_size or recipe.batch_size
     module = data_of(
         recipe,

@@ -52,6 +52,7 @@ def load(checkpoint: Path, accelerator: str = "cpu") -> Classifier:
 
     Raises:
         CheckpointError: If the checkpoint cannot be used, or does not tell classes.
+        ValueError: If there is no such accelerator here.
     """
     model = trained_learner(read_checkpoint(checkpoint), checkpoint)
     if not isinstance(model, Classifier):
@@ -59,7 +60,12 @@ def load(checkpoint: Path, accelerator: str = "cpu") -> Classifier:
             f"{checkpoint} was trained for the task {model.recipe.task}, which names no classes. "
             f"Measure it with python -m models.evaluate."
         )
-    return model.eval().to({"gpu": "cuda"}.get(accelerator, accelerator))
+    try:
+        return model.eval().to({"gpu": "cuda"}.get(accelerator, accelerator))
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a PyTorch without CUDA
+        raise ValueError(
+            f'the accelerator "{accelerator}" is not to be had here: {error}. Take "cpu".'
+        ) from error
 
 
 def read(recipe: Recipe, file: Path) -> Tensor:

@@ -133,6 +133,8 @@ class Recipe:
         for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}.")
+        if self.size is not None and min(self.size) < 1:
+            raise ValueError(f"size must be at least 1×1; got {self.size[0]}×{self.size[1]}.")
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0; got {self.learning_rate}.")
         if not 0 <= self.warmup_epochs <= self.epochs:
@@ -207,13 +209,23 @@ class Recipe:
 
         Raises:
             DataFileError: If what tells them is missing or corrupt.
+            ValueError: If :attr:`classes` are others: their numbers would mean something else.
         """
         spec = DATASETS[self.dataset]
         if self.split is not None:
             spec = spec.split(self.split)
-        if self.classes or spec.layout is None:
-            return self
-        return replace(self, classes=tuple(spec.layout.classes(root)))
+        if spec.layout is not None:
+            found = tuple(spec.layout.classes(root))
+        else:  # it has no names for them
+            found = self.classes if len(self.classes) == spec.num_classes else ()
+        if self.classes and self.classes != found:
+            has = _some(found) if found else f"{spec.num_classes} classes"
+            raise ValueError(
+                f"the network is to tell apart {_some(self.classes)}; {self.dataset} at {root} has "
+                f"{has}. Name the folder of the same classes with --data ROOT, or leave out "
+                f"--classes."
+            )
+        return replace(self, classes=found)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionary, lists in place of tuples, as YAML and checkpoints hold it."""
@@ -227,6 +239,10 @@ class Recipe:
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }
         return cls(**restored)
+
+
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def recipe_path(name: str) -> Path:

@@ -38,7 +38,7 @@ class Reidentifier(Learner):
         network: Network to train in place of the recipe's own; it needs ``features`` and ``fc``.
 
     Raises:
-        TypeError: If the network has no features to compare.
+        ValueError: If the network has no features to compare.
 
     Shapes:
         (B, C, T, H, W) → (B, persons).
@@ -46,11 +46,7 @@ class Reidentifier(Learner):
 
     def __init__(self, recipe: Recipe, network: nn.Module | None = None) -> None:
         super().__init__(recipe, network)
-        if not hasattr(self.network, "features") or not hasattr(self.network, "fc"):
-            raise TypeError(
-                f"re-identification compares features; the network {recipe.network} has no "
-                'features(clips) and fc. "resnet50tp" has.'
-            )
+        self.require_features("re-identification")
         self.margin = cast(Reidentification, recipe.learning).margin
         self._seen: list[tuple[Tensor, ...]] = []
 

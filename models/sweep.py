@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser
 
+from models.data import DATASETS
 from models.entry import errors_on_one_line, quiet
 from models.studies.catalogue import PLAN, STUDIES
 from models.studies.ledger import Ledger, Record
@@ -62,6 +63,18 @@ def jobs_of(table: str, results: Path, seeds: int | None = None) -> list[Job]:
     return list(found.values())
 
 
+def require_data(jobs: Sequence[Job], data: Path) -> None:
+    """Raise a :class:`DataFileError` before hundreds of runs would fail for want of the same files.
+
+    Args:
+        jobs: To make.
+        data: Folder of the data sets.
+    """
+    recipes = (getattr(job.run.trial, "recipe", None) for job in jobs)
+    for name in dict.fromkeys(recipe.dataset for recipe in recipes if recipe is not None):
+        DATASETS[name].read(data, False, lambda image: image, False)
+
+
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
@@ -93,6 +106,7 @@ def sweep(
 
     Raises:
         ValueError: If there is no such table, or a number is below 1.
+        DataFileError: If a data set is missing or corrupt.
     """
     for name, value in (("processes", processes), ("seeds", seeds)):
         if value is not None and value < 1:
@@ -101,6 +115,7 @@ def sweep(
     done = {ledger: ledger.done(retry) for ledger in {job.ledger for job in jobs}}
     missing = [job for job in jobs if job.run.key not in done[job.ledger]]
     print(f"{table}: {len(jobs)} runs, {len(jobs) - len(missing)} recorded.", flush=True)
+    require_data(missing, data)
     began, failed = time.monotonic(), 0
     runs = make_all(missing, data, processes=processes, commit=commit_of(CHECKOUT), retry=retry)
     for count, (run, record) in enumerate(runs, start=1):

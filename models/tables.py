@@ -34,8 +34,19 @@ def tables(
 
     Raises:
         ValueError: If there is no such table, or the page lacks its markers.
+        FileNotFoundError: If there is no such folder or page.
     """
     lookup({"all": None, **STUDIES}, table, "table")
+    if not results.is_dir():
+        raise FileNotFoundError(
+            f"no folder {results}; expected the CSV files of python -m models.sweep. Name theirs "
+            f"with --results."
+        )
+    if write and not page.is_file():
+        raise FileNotFoundError(
+            f"no page at {page}; expected a Markdown file with a pair of markers for each table. "
+            f"Name it with --page."
+        )
     made = {}
     for name in STUDIES if table == "all" else [table]:
         study = STUDIES[name]

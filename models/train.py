@@ -179,6 +179,8 @@ def train(name: str, recipe: Recipe, options: Namespace, batches: int | None = N
         RunStoppedError: If a full disk, an unreadable item or a loss that is no number ended it.
         ValueError: If something about the recipe, the data or the checkpoint is wrong.
     """
+    if options.checkpoint_every < 0:
+        raise ValueError(f"--checkpoint_every must be at least 0; got {options.checkpoint_every}.")
     if options.monitor and recipe.block is None:
         raise ValueError(
             f"--monitor {options.monitor} watches blocks, and this recipe has none. Name one, for "

@@ -80,6 +80,14 @@ class Learner(LightningModule, ABC):
         self.network = network_of(recipe) if network is None else network
         self._passes: int | None = None
 
+    def require_features(self, task: str) -> None:
+        """Raise a ``ValueError`` if the network does not show what its classifier ``fc`` sees."""
+        if not hasattr(self.network, "features") or not hasattr(self.network, "fc"):
+            raise ValueError(
+                f"{task} compares features; the network {self.recipe.network} has no "
+                f'features(clips) and fc. "resnet50tp", "resnet3d50" and "resnext3d101" have.'
+            )
+
     def prepare(self) -> None:
         """Get what training needs beside the network and the data; measuring does not need it.
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.checkpoints import CheckpointError
+from models.checkpoints import CheckpointError, require_intact
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "network")
 _PREFIXES = ("module.", "network.", "model.", "backbone.")
@@ -64,7 +64,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} needs the package safetensors: install it.") from error
     except Exception as error:
         # safetensors, zip files and pickles have no error in common but Exception.
-        reason = "it would run code" if isinstance(error, pickle.UnpicklingError) else str(error)
+        reason = str(error) if " " in str(error) else "it is of another kind"
+        if isinstance(error, pickle.UnpicklingError):
+            reason = "it would run code, or is of another kind"
         raise CheckpointError(
             f"{path} cannot be read as weights ({path.stat().st_size:,} bytes): {reason[:200]}. "
             f"Save it anew as a plain state dictionary, or as .safetensors."
@@ -86,6 +88,7 @@ def _read(path: Path) -> Any:
         from safetensors.torch import load_file
 
         return load_file(path)
+    require_intact(path)
     return torch.load(path, map_location="cpu", weights_only=True)
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 from models.costs.advisor import advise
 from models.costs.table6 import SETTINGS, Setting, TableRow, table_rows
 from models.entry import errors_on_one_line, quiet
+from models.networks import NETWORKS
 from snl_graph.names import lookup
 
 PROGRAM = "python -m models.costs"
@@ -103,8 +104,11 @@ def print_table6(console: Console, networks: Sequence[str]) -> None:
 
 def print_advice(console: Console, options: Namespace) -> None:
     """One line a position."""
+    lookup(NETWORKS, options.name, "network")
     chosen = SETTINGS.get(options.name)
     size = tuple(options.size or (() if chosen is None else chosen.size))
+    if options.channels < 1:
+        raise ValueError(f"--channels must be at least 1; got {options.channels}.")
     if not size or min(size) < 1:
         raise ValueError(
             f"{options.name} needs the size of its input, lengths of at least 1: --size 224 224 "

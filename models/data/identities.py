@@ -60,7 +60,8 @@ class IdentitySampler(Sampler[int]):
             raise ValueError(
                 f"there are {len(self.members)} persons; a batch of {identities} for each of "
                 f"{num_replicas} processes needs {identities * num_replicas}. Ask for fewer: "
-                f"identities={max(1, len(self.members) // num_replicas)}."
+                f"identities={(fewer := max(1, len(self.members) // num_replicas))}, batches of "
+                f"{fewer * tracklets}."
             )
         self.identities = identities
         self.tracklets = tracklets

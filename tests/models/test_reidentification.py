@@ -164,7 +164,7 @@ def test_a_checkpoint_of_persons_names_no_classes(trained):
 
 def test_a_network_without_features_is_refused(monkeypatch):
     recipe = train.parse([RECIPE, *SHORT])[1]
-    with pytest.raises(TypeError, match=r"no features\(clips\)"):
+    with pytest.raises(ValueError, match=r"no features\(clips\)"):
         Reidentifier(recipe, torch.nn.Linear(2, 2))
 
 

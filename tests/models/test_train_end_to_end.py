@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 import torch
@@ -89,6 +90,18 @@ def test_files_that_cannot_be_asked_about_are_named(trained, files, words, tmp_p
         predict.main([str(trained), *(str(tmp_path / file) for file in files)])
     assert caught.value.code == 2
     assert re.search(words, capsys.readouterr().err)
+
+
+def test_an_accelerator_that_is_not_there_is_refused(trained):
+    with pytest.raises(ValueError, match=r'"abacus" is not to be had here: .*Take "cpu"'):
+        predict.load(trained, "abacus")
+
+
+def test_a_folder_of_other_classes_is_not_measured(trained, pictures, tmp_path):
+    shutil.copytree(pictures, tmp_path / "other")
+    (tmp_path / "other/red").rename(tmp_path / "other/green")
+    with pytest.raises(ValueError, match=r"tell apart blue, red; folder at .* has blue, green"):
+        evaluate(trained, tmp_path / "other", accelerator="cpu")
 
 
 @pytest.mark.parametrize(

@@ -158,6 +158,7 @@ def test_a_checkpoint_that_does_not_fit_changes_nothing(checkpoint, args, words,
     ("spoil", "words"),
     [
         (lambda data: data[: len(data) // 2], "corrupt, truncated"),
+        (lambda data: data[:200_000] + bytes(128) + data[200_128:], "corrupt, truncated"),
         (lambda data: b"", r"\(0 bytes\)"),
         (lambda data: b"not a checkpoint", "corrupt, truncated or of another kind"),
         (lambda data: b"junk", "corrupt, truncated or of another kind"),
