@@ -19,13 +19,14 @@ from snl_graph.blocks.affinity import AffinityPieces, FeatureAffinity
 from snl_graph.blocks.arrangements import Positions
 from snl_graph.blocks.by_factors import filter_by_factors, pull_by_factors
 from snl_graph.blocks.by_matrix import filter_by_matrix, pull_by_matrix
-from snl_graph.blocks.linear import are_plain, has_hooks
+from snl_graph.blocks.linear import are_plain
 from snl_graph.choice import DENSE_UP_TO, choose
 from snl_graph.filters import GraphFilter, Monomial, Polynomial
 from snl_graph.grids import Size
 from snl_graph.kernels import Dot
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators.balanced import plain_product
+from snl_graph.operators.eager import has_hooks
 from snl_graph.operators.layout import empty_as
 from snl_graph.operators.recomputed import recomputed_gradients
 

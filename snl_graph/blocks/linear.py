@@ -7,10 +7,9 @@ from typing import TypeGuard
 
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules import module as every_module
 
 from snl_graph.blocks.products import FanIn, FanOut
-from snl_graph.operators.eager import is_eager, is_rounded_to_half
+from snl_graph.operators.eager import has_hooks, is_eager, is_rounded_to_half
 
 
 class NodeLinear(nn.Linear):
@@ -83,17 +82,3 @@ def are_plain(
         if signal.dim() != 3 or not signal.numel():
             return False
     return is_eager(*signals, *weights) and not is_rounded_to_half(signals[0])
-
-
-def has_hooks(module: nn.Module) -> bool:
-    """Whether somebody wants to see the calls of a module."""
-    return bool(
-        module._forward_hooks
-        or module._forward_pre_hooks
-        or module._backward_hooks
-        or module._backward_pre_hooks
-        or every_module._global_forward_hooks
-        or every_module._global_forward_pre_hooks
-        or every_module._global_backward_hooks
-        or every_module._global_backward_pre_hooks
-    )

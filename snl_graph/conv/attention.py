@@ -1,11 +1,14 @@
-"""The entries of A at the edges a caller listed."""
+"""The entries of A that a layer shows: at the edges a caller listed, or at all pairs."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torch_geometric.utils import scatter
+from torch_geometric.utils.sparse import set_sparse_value
 
+from snl_graph.conv.complete import PaddedNodes, complete_edges
+from snl_graph.conv.nodes import Nodes
 from snl_graph.operators import (
     AffinityOperator,
     EdgeOperator,
@@ -13,6 +16,36 @@ from snl_graph.operators import (
     ScaledOperator,
     SymmetrizedOperator,
 )
+
+
+def attention_weights(
+    a: AffinityOperator, edge_index: Tensor | None, nodes: Nodes, heads: int
+) -> tuple[Tensor, Tensor]:
+    """The edges of a graph, in the form they came in, and A_ij at each of them j → i.
+
+    Args:
+        a: A, on the caller's edges, or of all pairs of nodes.
+        edge_index: The caller's graph, or None for all pairs.
+        nodes: The nodes of A.
+        heads: Number of heads.
+
+    Returns:
+        The edges, and entries (*batch, E), or (*batch, E, heads) for several heads.
+    """
+    if edge_index is not None:
+        alpha = entries_at_edges(a)
+    elif isinstance(nodes, PaddedNodes):
+        dense = a.to_dense()
+        edge_index, alpha = nodes.edges(dense if heads == 1 else dense.movedim(-3, -4))
+    else:
+        edge_index, alpha = complete_edges(a.to_dense())
+    if heads > 1:
+        alpha = alpha.movedim(-2, -1)
+    if edge_index.layout == torch.strided:
+        return edge_index, alpha
+    if edge_index.layout == torch.sparse_coo:
+        edge_index = edge_index.coalesce()
+    return set_sparse_value(edge_index, alpha), alpha
 
 
 def entries_at_edges(a: AffinityOperator) -> Tensor:

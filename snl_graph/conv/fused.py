@@ -7,7 +7,8 @@ from torch import Tensor
 
 from snl_graph.conv.compressed import Compressed, compressed_product
 from snl_graph.conv.lifetime import remembering
-from snl_graph.operators import AffinityOperator, Diagonal, EdgeOperator
+from snl_graph.conv.routes import RoutedOperator
+from snl_graph.operators import EdgeOperator
 from snl_graph.operators.diagonal import accumulation_dtype
 
 
@@ -67,7 +68,7 @@ class Structure:
             return Compressed.of(target, source, self.shape)
 
 
-class FusedOperator(AffinityOperator):
+class FusedOperator(RoutedOperator):
     """An ``EdgeOperator`` whose product is taken by the fused sparse product.
 
     A mirrored operator holds each edge in both directions, so it is its own transpose and takes one
@@ -80,12 +81,9 @@ class FusedOperator(AffinityOperator):
     Cost: O(E) to put the weights in order; a product takes time O(E·C) and memory O(N·C).
     """
 
-    representation = "edges"
-
     def __init__(self, edges: EdgeOperator, structure: Structure) -> None:
-        self.edges, self.structure = edges, structure
-        self.shape, self.dtype, self.device = edges.shape, edges.dtype, edges.device
-        self.is_symmetric, self.is_nonnegative = edges.is_symmetric, edges.is_nonnegative
+        super().__init__(edges)
+        self.structure = structure
         weight = edges.weight.to(accumulation_dtype(edges.dtype))
         if edges.is_mirrored:
             matrix, weight = structure.both(), torch.cat([weight, weight], dim=-1)
@@ -117,12 +115,3 @@ class FusedOperator(AffinityOperator):
             known.by_target(),
         )
         return FusedOperator(self.edges._transposed(), turned)
-
-    def row_sums(self) -> Diagonal:
-        return self.edges.row_sums()
-
-    def to_dense(self) -> Tensor:
-        return self.edges.to_dense()
-
-    def to_edges(self) -> tuple[Tensor, Tensor]:
-        return self.edges.to_edges()

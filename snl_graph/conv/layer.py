@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.utils import scatter
-from torch_geometric.utils.sparse import set_sparse_value
 
 from snl_graph import checks
 from snl_graph.affinity import affinity, check_pieces
 from snl_graph.conv.accepted import Accepted
-from snl_graph.conv.attention import entries_at_edges
+from snl_graph.conv.attention import attention_weights
 from snl_graph.conv.cache import CachedAffinity
-from snl_graph.conv.complete import PaddedNodes, complete_edges
+from snl_graph.conv.complete import PaddedNodes
 from snl_graph.conv.edges import Edges
 from snl_graph.conv.heads import join_heads, split_heads
 from snl_graph.conv.inputs import (
@@ -258,7 +257,9 @@ class SNLConv(MessagePassing):
             measured = a if sends else product  # a measurement sends no messages
         ratio = self._ratio(measured, lambda_max, target, nodes)
         out = self._filtered(product, ratio, target, source, nodes)
-        return (out, self._attention(a, edge_index, nodes)) if return_attention_weights else out
+        if not return_attention_weights:
+            return out
+        return out, attention_weights(a, edge_index, nodes, self.heads)
 
     def message(self, x_j: Tensor, alpha: Tensor) -> Tensor:
         """Weighted signals of the sources; alpha (E, *batch) is A at the edges, (*batch, E, C)."""
@@ -415,25 +416,6 @@ class SNLConv(MessagePassing):
         alpha = weight.movedim(-1, 0)  # edges first, as PyG's attention layers have it
         # propagate_type: (x: Tensor, alpha: Tensor)
         return self.propagate(edge_index, x=z, alpha=alpha, size=size)
-
-    def _attention(
-        self, a: AffinityOperator, edge_index: Tensor | None, nodes: Nodes
-    ) -> tuple[Tensor, Tensor]:
-        """A at the caller's edges: see ``forward``."""
-        if edge_index is not None:
-            alpha = entries_at_edges(a)
-        elif isinstance(nodes, PaddedNodes):
-            dense = a.to_dense()
-            edge_index, alpha = nodes.edges(dense if self.heads == 1 else dense.movedim(-3, -4))
-        else:
-            edge_index, alpha = complete_edges(a.to_dense())
-        if self.heads > 1:
-            alpha = alpha.movedim(-2, -1)
-        if edge_index.layout == torch.strided:
-            return edge_index, alpha
-        if edge_index.layout == torch.sparse_coo:
-            edge_index = edge_index.coalesce()
-        return set_sparse_value(edge_index, alpha), alpha
 
     def __prepare_scriptable__(self) -> None:
         """Refuse ``torch.jit.script``, which asks every module of a network."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch_geometric.nn import MessagePassing
+
+from snl_graph.operators.eager import is_transformed
 
 LEAST_WORK = 2**16
 """Edges times channels where the fused product begins to pay: below, calling it costs more."""
@@ -26,7 +27,7 @@ def needs_messages(layer: MessagePassing, base: type[MessagePassing]) -> bool:
         layer: The layer.
         base: The class whose messages the fused product sums.
     """
-    if layer.explain or torch.compiler.is_exporting() or _is_transformed():
+    if layer.explain or torch.compiler.is_exporting() or is_transformed():
         return True
     hooks = (f"_{name}_forward{when}_hooks" for name in _ROUNDS for when in ("", "_pre"))
     if any(getattr(layer, name) for name in hooks):
@@ -46,8 +47,3 @@ def is_small(edge_index: Tensor, x: Tensor) -> bool:
     if edge_index.layout != torch.strided or torch.compiler.is_compiling():
         return False
     return edge_index.shape[-1] * x.shape[-1] < LEAST_WORK
-
-
-def _is_transformed() -> bool:
-    is_forward_mode = forward_ad._current_level >= 0
-    return is_forward_mode or torch._C._are_functorch_transforms_active()

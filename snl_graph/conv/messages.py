@@ -6,7 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from snl_graph.operators import AffinityOperator, Diagonal, EdgeOperator
+from snl_graph.conv.routes import RoutedOperator
+from snl_graph.operators import EdgeOperator
 
 
 class Send(Protocol):
@@ -42,7 +43,7 @@ class Messages:
         return MessageOperator(edges, self)
 
 
-class MessageOperator(AffinityOperator):
+class MessageOperator(RoutedOperator):
     """An ``EdgeOperator`` whose product is taken by PyG message passing.
 
     Args:
@@ -52,12 +53,9 @@ class MessageOperator(AffinityOperator):
     Cost: a round of messages, O(E·C); a mirrored operator takes two.
     """
 
-    representation = "edges"
-
     def __init__(self, edges: EdgeOperator, route: Messages | _Reversed) -> None:
-        self.edges, self.route = edges, route
-        self.shape, self.dtype, self.device = edges.shape, edges.dtype, edges.device
-        self.is_symmetric, self.is_nonnegative = edges.is_symmetric, edges.is_nonnegative
+        super().__init__(edges)
+        self.route = route
 
     def apply(self, z: Tensor) -> Tensor:
         product = self.route.to_targets(self.edges.weight, z)
@@ -67,15 +65,6 @@ class MessageOperator(AffinityOperator):
 
     def _transposed(self) -> MessageOperator:
         return MessageOperator(self.edges._transposed(), _Reversed(self.route))
-
-    def row_sums(self) -> Diagonal:
-        return self.edges.row_sums()
-
-    def to_dense(self) -> Tensor:
-        return self.edges.to_dense()
-
-    def to_edges(self) -> tuple[Tensor, Tensor]:
-        return self.edges.to_edges()
 
 
 class _Reversed:

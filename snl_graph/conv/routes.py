@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from torch import Tensor
+
 from snl_graph.operators import (
     AffinityOperator,
+    Diagonal,
     EdgeOperator,
     LogEdgeOperator,
     ScaledOperator,
@@ -18,6 +21,30 @@ class Route(Protocol):
 
     def operator(self, edges: EdgeOperator) -> AffinityOperator:
         """The operator on the same edges in the same order, its products taken along this route."""
+
+
+class RoutedOperator(AffinityOperator):
+    """An ``EdgeOperator`` whose product is taken along a route of the same edges.
+
+    Args:
+        edges: The edges and their weights.
+    """
+
+    representation = "edges"
+
+    def __init__(self, edges: EdgeOperator) -> None:
+        self.edges = edges
+        self.shape, self.dtype, self.device = edges.shape, edges.dtype, edges.device
+        self.is_symmetric, self.is_nonnegative = edges.is_symmetric, edges.is_nonnegative
+
+    def row_sums(self) -> Diagonal:
+        return self.edges.row_sums()
+
+    def to_dense(self) -> Tensor:
+        return self.edges.to_dense()
+
+    def to_edges(self) -> tuple[Tensor, Tensor]:
+        return self.edges.to_edges()
 
 
 def routed(a: AffinityOperator, route: Route) -> AffinityOperator:

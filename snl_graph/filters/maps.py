@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.autograd import forward_ad
 from torch_geometric.nn.dense import Linear
+
+from snl_graph.operators.eager import has_hooks, is_eager
 
 _ROWS = 1024
 """Rows of a block: with its images it stays in a core's cache."""
@@ -40,29 +41,28 @@ class JointMaps(Mapping[int, Callable[[Tensor], Tensor]]):
 
     def images(self, z: Tensor) -> dict[int, Tensor]:
         """Z W_t of each tap, (*batch, N, C'), of one signal (*batch, N, C)."""
-        weights = [_plain_weight(module) for module in self.maps.values()]
-        if _is_large(z) and all(w is not None and w.dtype == z.dtype for w in weights):
-            images = _JointProduct.apply(z.flatten(0, -2), *weights)
-            shape = z.shape[:-1]
-            return {tap: image.unflatten(0, shape) for tap, image in zip(self, images, strict=True)}
+        if _is_large(z):
+            weights = [_plain_weight(module) for module in self.maps.values()]
+            if all(weight is not None and weight.dtype == z.dtype for weight in weights):
+                images = _JointProduct.apply(z.flatten(0, -2), *weights)
+                shape = z.shape[:-1]
+                pairs = zip(self, images, strict=True)
+                return {tap: image.unflatten(0, shape) for tap, image in pairs}
         return {tap: module(z) for tap, module in self.maps.items()}
 
 
 def _plain_weight(module: nn.Module) -> Tensor | None:
     """The matrix of a module that does nothing else than multiply by it, bare of any hook."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-    if type(module) is not Linear or module.bias is not None or any(hooks):
+    if type(module) is not Linear or module.bias is not None or has_hooks(module):
         return None
     return module.weight
 
 
 def _is_large(z: Tensor) -> bool:
     """Whether a product in blocks pays, and nothing is at work that it does not serve."""
-    if torch.compiler.is_compiling() or z.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+    if not is_eager(z) or z.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
         return False
-    if forward_ad._current_level >= 0 or torch._C._are_functorch_transforms_active():
-        return False
-    return type(z) is Tensor and z.shape[:-1].numel() >= _LEAST_ROWS
+    return z.shape[:-1].numel() >= _LEAST_ROWS
 
 
 class _JointProduct(torch.autograd.Function):

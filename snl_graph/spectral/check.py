@@ -10,8 +10,7 @@ from snl_graph.operators import AffinityOperator
 from snl_graph.spectral.components import structure_of
 from snl_graph.spectral.facts import Eigenvalues, asymmetry, eigenvalues_of, least_weight
 from snl_graph.spectral.graph import OneGraph
-from snl_graph.spectral.items import for_each_item
-from snl_graph.spectral.sources import as_operators
+from snl_graph.spectral.sources import for_each_graph
 
 BOUND = 2.0
 """λ_max ≤ 2 of a normalised Laplacian (Property 2)."""
@@ -178,10 +177,7 @@ def check_laplacian(obj: Any) -> Any:
         >>> check_laplacian(nx.karate_club_graph()).attains_bound
         False
     """
-    operators = as_operators(obj)
-    if isinstance(operators, list):
-        return [for_each_item(operator, report_of) for operator in operators]
-    return for_each_item(operators, report_of)
+    return for_each_graph(obj, report_of)
 
 
 def report_of(a: AffinityOperator) -> LaplacianReport:

@@ -12,10 +12,9 @@ from torch import Tensor
 from snl_graph.operators import AffinityOperator
 from snl_graph.spectral.factored import factors_of
 from snl_graph.spectral.graph import Array, OneGraph
-from snl_graph.spectral.items import for_each_item
 from snl_graph.spectral.krylov import balanced_product
 from snl_graph.spectral.lanczos import Ritz, recurrence, ritz
-from snl_graph.spectral.sources import as_operators
+from snl_graph.spectral.sources import for_each_graph
 from snl_graph.spectral.spectrum import SMALL, spectrum_of
 
 STEPS = 128
@@ -96,10 +95,7 @@ def spectral_density(obj: Any, bins: int = 100) -> Any:
     def solve(a: AffinityOperator) -> Density:
         return density_of(OneGraph(a), bins)
 
-    operators = as_operators(obj)
-    if isinstance(operators, list):
-        return [for_each_item(operator, solve) for operator in operators]
-    return for_each_item(operators, solve)
+    return for_each_graph(obj, solve)
 
 
 def density_of(graph: OneGraph, bins: int) -> Density:

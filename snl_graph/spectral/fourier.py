@@ -14,8 +14,7 @@ from torch import Tensor
 from snl_graph.operators import AffinityOperator
 from snl_graph.spectral.dense import eigenpairs
 from snl_graph.spectral.graph import LARGEST_DENSE, OneGraph
-from snl_graph.spectral.items import for_each_item
-from snl_graph.spectral.sources import as_operators
+from snl_graph.spectral.sources import for_each_graph
 
 WORST_CONDITION = 1e8
 """Beyond it the transform of a float64 signal has fewer than 8 digits: a warning."""
@@ -86,10 +85,7 @@ def fourier_basis(obj: Any) -> Any:
         >>> basis.transform(torch.tensor([1.0, 1.0])).abs().round(decimals=6)  # a constant: λ = 0
         tensor([1.4142, 0.0000], dtype=torch.float64)
     """
-    operators = as_operators(obj)
-    if isinstance(operators, list):
-        return [for_each_item(operator, basis_of) for operator in operators]
-    return for_each_item(operators, basis_of)
+    return for_each_graph(obj, basis_of)
 
 
 def basis_of(a: AffinityOperator) -> FourierBasis:
@@ -208,12 +204,7 @@ def total_variation(obj: Any, x: Any) -> Any:
         >>> float(total_variation(torch.ones(2, 2) - torch.eye(2), torch.tensor([1.0, -1.0])))
         4.0
     """
-    operators = as_operators(obj)
-    if isinstance(operators, list):
-        graphs: Any = [for_each_item(operator, OneGraph) for operator in operators]
-    else:
-        graphs = for_each_item(operators, OneGraph)
-    return _of_each(graphs, x, _variation)
+    return _of_each(for_each_graph(obj, OneGraph), x, _variation)
 
 
 def _variation(graph: OneGraph, x: Tensor) -> Tensor:

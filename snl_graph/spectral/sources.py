@@ -19,6 +19,7 @@ from snl_graph.conv import SNLConv
 from snl_graph.conv.sparse_tensor import without_torch_sparse
 from snl_graph.normalizations import Symmetric
 from snl_graph.operators import AffinityOperator, DenseOperator, EdgeOperator
+from snl_graph.spectral.items import for_each_item
 from snl_graph.spectral.layers import operators_of_block, operators_of_layer
 
 _FORMS = (
@@ -54,6 +55,19 @@ def as_operators(obj: Any) -> AffinityOperator | list[AffinityOperator]:
         else ""
     )
     raise TypeError(f"no graph in {type(obj).__name__}; expected {_FORMS}.{hint}")
+
+
+def for_each_graph(obj: Any, solve: Callable[[AffinityOperator], Any]) -> Any:
+    """``solve`` of every graph that ``obj`` holds, in lists nested as its batches are.
+
+    Raises:
+        TypeError: If ``obj`` holds no graph.
+        ValueError: If weights are negative, not finite or not square, or A is not square.
+    """
+    operators = as_operators(obj)
+    if isinstance(operators, list):
+        return [for_each_item(operator, solve) for operator in operators]
+    return for_each_item(operators, solve)
 
 
 def normalized(weights: DenseOperator | EdgeOperator) -> AffinityOperator:

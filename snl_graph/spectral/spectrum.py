@@ -14,9 +14,8 @@ from snl_graph.spectral.components import structure_of_matrix
 from snl_graph.spectral.dense import Pairs, eigenpairs, residual
 from snl_graph.spectral.factored import Factors, factored_pairs, factors_of
 from snl_graph.spectral.graph import LARGEST_DENSE, Array, OneGraph
-from snl_graph.spectral.items import for_each_item
 from snl_graph.spectral.krylov import krylov_ends
-from snl_graph.spectral.sources import as_operators
+from snl_graph.spectral.sources import for_each_graph
 
 SMALL = 2048
 """Nodes up to which a few eigenvalues are found by way of all of them."""
@@ -100,10 +99,7 @@ def spectrum(obj: Any, k: int | None = None, *, vectors: bool = False) -> Any:
     def solve(a: AffinityOperator) -> Spectrum:
         return spectrum_of(OneGraph(a), k, vectors=vectors)
 
-    operators = as_operators(obj)
-    if isinstance(operators, list):
-        return [for_each_item(operator, solve) for operator in operators]
-    return for_each_item(operators, solve)
+    return for_each_graph(obj, solve)
 
 
 def spectrum_of(graph: OneGraph, k: int | None = None, *, vectors: bool = False) -> Spectrum:
