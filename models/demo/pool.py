@@ -15,6 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from models.demo.tasks import TASKS, VARIANTS, Result, Run, train
 
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+"""How processes begin: where it can be, as forks of one that has imported everything."""
+
 _epochs: Any = None  # the queue to the parent, in a child process
 
 
@@ -54,7 +57,8 @@ def train_all(
         task: progress.add_task(task, total=sum(run.epochs for run in runs if run.task == task))
         for task in dict.fromkeys(run.task for run in runs)
     }
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context(_METHOD)
+    context.set_forkserver_preload(["__main__", "models.demo.tasks"])  # of no effect on spawn
     epochs = context.Queue()
     workers = min(processes or os.cpu_count() or 1, 8, len(runs))
     with ProcessPoolExecutor(workers, context, _start_child, (epochs,)) as pool:
