@@ -1,10 +1,11 @@
 """A sweep makes every run once: it goes on, survives crashes, and shares a table with others."""
 
+import multiprocessing
 import os
 import re
 import signal
 import subprocess
-import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from models import sweep
 from models.studies.catalogue import PLAN, STUDIES
 from models.studies.ledger import Ledger
+from models.studies.workers import PRELOADED
 from tests.models.studies.toy import toy_study
 
 CHECKOUT = Path(__file__).parents[2]
@@ -122,29 +124,10 @@ def test_the_commit_is_named_and_changes_are_marked(tmp_path):
     assert sweep.commit_of(tmp_path) == f"{clean}+"
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from models import sweep
-from models.studies.catalogue import STUDIES
-from tests.models.studies.toy import toy_study
-
-if __name__ == "__main__":
-    STUDIES["toy"] = toy_study(seeds=9, seconds=float(sys.argv[2]))
-    sweep.main(["toy", "--data", sys.argv[1], "--results", sys.argv[1], "--processes", "2"])
-"""
-
-
-def start(folder, seconds):
-    (folder / "script.py").write_text(SCRIPT)
-    return subprocess.Popen(
-        [sys.executable, folder / "script.py", folder, str(seconds)],
-        cwd=CHECKOUT,
-        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def sweep_toy(folder):
+    """In a process of its own."""
+    STUDIES["toy"] = toy_study(seeds=9, seconds=0.3)
+    sweep.main(["toy", "--data", str(folder), "--results", str(folder)])
 
 
 def wait_until_recorded(path, count):
@@ -155,23 +138,48 @@ def wait_until_recorded(path, count):
     raise AssertionError(f"{path} did not come to hold {count} records in a minute")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])  # SIGINT is as SIGTERM
-def test_a_sweep_can_be_stopped_at_any_time(number, tmp_path, run):
-    process = start(tmp_path, 0.3)
-    wait_until_recorded(tmp_path / "toy.csv", 2)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=30)
-    if number != signal.SIGKILL:
-        assert process.returncode == 130
-        assert err.strip() == "python -m models.sweep: stopped."
-    before = Ledger(tmp_path / "toy.csv").read()
+def assert_it_goes_on(folder, run):
+    """Records are as the sweep left them, and another sweep makes the others."""
+    before = Ledger(folder / "toy.csv").read()
     assert 2 <= len(before) < 27
     time.sleep(1)  # a run that outlived a killed sweep ends; it records nothing
-    assert Ledger(tmp_path / "toy.csv").read() == before
+    assert Ledger(folder / "toy.csv").read() == before
     after = run(toy_study(seeds=9, seconds=0.3), seeds=2).read()
     assert {(r.row, r.seed) for r in after} >= {(str(a), b) for a in range(3) for b in range(2)}
     assert len({record.key for record in after}) == len(after)
+
+
+def test_a_sweep_may_be_killed_at_any_time(tmp_path, run):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=sweep_toy, args=(tmp_path,))
+    process.start()
+    wait_until_recorded(tmp_path / "toy.csv", 2)
+    process.kill()
+    process.join()
+    assert_it_goes_on(tmp_path, run)
+
+
+def test_a_sweep_that_is_stopped_says_so(tmp_path, run, monkeypatch, capsys):
+    monkeypatch.setitem(STUDIES, "toy", toy_study(seeds=9, seconds=0.3))
+
+    def stop():
+        wait_until_recorded(tmp_path / "toy.csv", 2)
+        os.kill(os.getpid(), signal.SIGTERM)  # SIGINT is alike
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    stopper = threading.Thread(target=stop)
+    stopper.start()
+    try:
+        with pytest.raises(SystemExit) as caught:
+            sweep.main(["toy", "--data", str(tmp_path), "--results", str(tmp_path)])
+    finally:
+        stopper.join()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert caught.value.code == 130
+    assert capsys.readouterr().err.strip() == "python -m models.sweep: stopped."
+    assert_it_goes_on(tmp_path, run)
 
 
 def test_all_is_the_plan_with_every_run_once(tmp_path):

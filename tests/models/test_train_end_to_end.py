@@ -151,10 +151,12 @@ def test_a_dry_run_compares_every_weight(tmp_path, monkeypatch):
         train.main(["digits", *CPU, "--dry-run"])
 
 
-def test_clips_are_trained_on_and_averaged_in_testing(tmp_path, monkeypatch, capsys):
+def test_clips_are_trained_on_and_averaged_in_testing(tmp_path, small_networks, capsys):
     make("clip_folder", tmp_path / "clips", Plan(classes=2, items=2))
     recipe = tmp_path / "clips.yaml"
-    recipe.write_text("{network: resnet3d50, dataset: clip_folder, size: [32, 32], test_clips: 2}")
+    recipe.write_text(
+        "{network: resnext3d101, dataset: clip_folder, size: [32, 32], test_clips: 2}"
+    )
     options = [f"--data={tmp_path / 'clips'}", "--workers=0", "--learning_rate=0.001", *CPU]
     train.main([str(recipe), *options, "--dry-run"])
     assert "measured again" in " ".join(capsys.readouterr().out.split())
