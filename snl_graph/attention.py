@@ -240,10 +240,11 @@ def block_inputs(model: nn.Module, x: Any) -> dict[str, tuple[nn.Module, Tensor]
         model.eval()
         for name, block in blocks.items():
 
-            def keep(module: nn.Module, args: Any, name: str = name) -> None:
-                seen.setdefault(name, (module, args[0].detach()))
+            def keep(module: nn.Module, args: Any, named: Any, name: str = name) -> None:
+                features = args[0] if args else next(iter(named.values()))
+                seen.setdefault(name, (module, features.detach()))
 
-            block.register_forward_pre_hook(keep)
+            block.register_forward_pre_hook(keep, with_kwargs=True)
         model(*x) if isinstance(x, tuple) else model(x)
     if not seen:
         raise ValueError(f"the forward pass reached none of the blocks {', '.join(blocks)}.")

@@ -154,6 +154,19 @@ def test_inputs_of_blocks_are_what_enters_them():
     assert seen["2"][1].shape == (1, 8, 5, 4)
 
 
+def test_an_input_passed_by_name_is_seen():
+    class ByName(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = nonlocal_block("snl", 4)
+
+        def forward(self, x):
+            return self.block(x=x)
+
+    x = torch.rand(1, 4, 3, 3)
+    assert torch.equal(block_inputs(ByName(), x)["block"][1], x)
+
+
 def test_blocks_that_were_built_in_are_found_by_the_name_of_their_module():
     model = nn.Sequential(nn.Conv2d(1, 4, 1), nonlocal_block("snl", 4))
     assert list(block_inputs(model, torch.zeros(1, 1, 3, 3))) == ["1"]

@@ -17,7 +17,11 @@ MOST_PANELS = 12
 def of_each(
     graphs: Sequence[Graph], solve: Callable[[Any], Any], what: str
 ) -> list[tuple[str, Any]]:
-    """Label and result of every graph; the heads of a block are graphs of their own."""
+    """Label and result of every graph; the heads of a block are graphs of their own.
+
+    Raises:
+        CommandError: If there is none, or one of several is refused.
+    """
     found: list[tuple[str, Any]] = []
     for graph in tracked(graphs, what):
         try:
@@ -32,6 +36,8 @@ def of_each(
             found.append((graph.label, leaves[0]))
         else:
             found += [(f"{graph.label}, head {n}", leaf) for n, leaf in enumerate(leaves, start=1)]
+    if not found:
+        raise CommandError(f"{', '.join(graph.label for graph in graphs) or 'this'} has no graph.")
     return found
 
 

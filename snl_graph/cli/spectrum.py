@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from snl_graph.cli import options
-from snl_graph.cli.errors import CommandError, reported
+from snl_graph.cli.errors import reported
 from snl_graph.cli.inputs import Network, graphs_of
 from snl_graph.cli.parts import finite, number, of_each, panels, plain_values, titled
 from snl_graph.cli.report import Destinations, Report, deliver
@@ -142,6 +142,4 @@ def command(
     with working(f"reading {source}"):
         graphs = graphs_of(source, network, item=item, directed=directed)
     found = of_each(graphs, lambda obj: spectrum(obj, k), "eigenvalues")
-    if not found:
-        raise CommandError(f"{source} holds no graph.")
     deliver(SpectrumReport(source, found, k), destinations, as_json=as_json)

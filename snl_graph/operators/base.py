@@ -96,6 +96,11 @@ class AffinityOperator(ABC):
         """
         return (self._degree or self.row_sums()).values
 
+    @property
+    def is_normalized(self) -> bool:
+        """Whether degrees normalised it, which :meth:`degree` then gives."""
+        return self._degree is not None
+
     def symmetrized(self) -> AffinityOperator:
         """½ (A + Aᵀ)."""
         return self if self.is_symmetric else SymmetrizedOperator(self)

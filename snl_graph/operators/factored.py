@@ -146,6 +146,10 @@ class BalancedFactoredOperator(FactoredOperator):
         """The same operator with its scale folded into the factors."""
         return AffinityOperator.balanced(self.m_hat)
 
+    @property
+    def is_normalized(self) -> bool:
+        return True
+
     def degree(self) -> Tensor:
         return self.m_hat.row_sums().values
 

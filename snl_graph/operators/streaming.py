@@ -174,6 +174,10 @@ class AttentionOperator(AffinityOperator):
         ones = self.unnormalized.phi.new_ones(self.shape[:-1])
         return LinearDiagonal(ones if has_sources is None else ones * has_sources)
 
+    @property
+    def is_normalized(self) -> bool:
+        return True
+
     def degree(self) -> Tensor:
         return self.unnormalized.degree()
 

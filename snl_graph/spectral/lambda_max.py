@@ -40,7 +40,7 @@ class Bound(LambdaMaxPolicy):
                 "the bound on λ_max needs a non-negative affinity; this one may be negative. Take "
                 'policy="exact".'
             )
-        if a._degree is not None:
+        if a.is_normalized:
             return torch.full(a.shape[:-2], BOUND, dtype=torch.float64)
         ones = torch.ones(*a.shape[:-1], 1, dtype=a.dtype, device=a.device)
         return 1 + a.apply(ones).amax((-2, -1)).double().cpu()
@@ -111,7 +111,7 @@ def lambda_max(obj: Any, policy: LambdaMaxPolicy | str = "lanczos") -> Tensor:
         Shape (*batch,), float64 on the CPU; (G,) for a batch of G graphs.
 
     Raises:
-        TypeError: If ``obj`` holds no graph.
+        TypeError: If ``obj`` holds no graph, or ``policy`` is neither a name nor a policy.
         ValueError: If the policy is unknown or does not fit A.
 
     Example:
@@ -123,12 +123,13 @@ def lambda_max(obj: Any, policy: LambdaMaxPolicy | str = "lanczos") -> Tensor:
         lanczos 1.5
         exact 1.5
     """
-    chosen = lookup(POLICIES, policy, "policy")() if isinstance(policy, str) else policy
+    if not isinstance(policy, LambdaMaxPolicy):
+        policy = lookup(POLICIES, policy, "policy", LambdaMaxPolicy)()
     operators = as_operators(obj)
     if isinstance(operators, list):
-        found = [_of_operator(a, chosen) for a in operators]
+        found = [_of_operator(a, policy) for a in operators]
         return torch.stack(found) if found else torch.empty(0, dtype=torch.float64)
-    return _of_operator(operators, chosen)
+    return _of_operator(operators, policy)
 
 
 def _of_operator(a: AffinityOperator, policy: LambdaMaxPolicy) -> Tensor:

@@ -324,3 +324,9 @@ def test_entities_that_grow_without_bound_are_not_expanded() -> None:
     error("spectrum", "graph.graphml")
     Path("graph.graphml").write_bytes(bomb.encode("utf-16"))
     assert "XML entities" in error("spectrum", "graph.graphml")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_batch_of_no_graphs_is_none(command: str) -> None:
+    np.save("none.npy", np.zeros((0, 3, 3)))
+    assert "none.npy has no graph" in error(command, "none.npy")

@@ -73,6 +73,14 @@ def test_the_bound_of_an_affinity_that_is_not_normalised_is_its_row_sum():
     assert float(lambda_max(a, "bound")) == pytest.approx(1 + float(a.to_dense().sum(1).max()))
 
 
+@pytest.mark.parametrize("representation", ["dense", "edges", "factored"])
+def test_the_bound_of_a_normalised_affinity_is_2_however_it_is_held(representation):
+    phi, psi = (torch.rand(9, 2, dtype=torch.float64) ** 6 for _ in range(2))
+    a = affinity(phi, psi, representation=representation)
+    assert a.to_dense().sum(-1).max() > 1  # a row sum would say more than 2
+    assert float(lambda_max(a, "bound")) == 2
+
+
 def test_what_does_not_fit_is_refused():
     ring = DenseOperator(torch.roll(torch.eye(4), 1, 1))
     for policy in ("power", "lanczos"):
@@ -83,3 +91,5 @@ def test_what_does_not_fit_is_refused():
         lambda_max(DenseOperator(-torch.eye(2)), "bound")
     with pytest.raises(ValueError, match=r"bound.*power.*lanczos.*exact"):
         lambda_max(torch.eye(2), "guess")
+    with pytest.raises(TypeError, match=r"policy must be a name or a LambdaMaxPolicy, got int"):
+        lambda_max(torch.eye(2), 5)
