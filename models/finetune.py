@@ -13,8 +13,9 @@ from torch.optim import Optimizer
 
 from snl_graph import inserted_blocks
 
-HEADS = ("fc.*", "head.*", "classifier.*")
-"""Last layers, by the names that the networks give them."""
+HEADS = ("fc.*", "head.*", "classifier.*", "decoder.*")
+"""Last layers, by the names that the networks give them; the decoder of VTN is behind an encoder
+that others have trained."""
 
 
 def _first_match(name: str, patterns: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
-from models.data.layout import Layout, Survey, locate, refuse_download
+from models.data.layout import Layout, Survey, locate, refuse_download, survey_of_samples
 from models.data.pictures import Pictures, Sample
 from models.data.problems import Problem, Tell, lines_of, stop
 from models.data.synthetic import Painter, Plan
@@ -85,10 +85,7 @@ class Cub(Layout):
         return parts
 
     def survey(self, root: Path, tell: Tell) -> Survey:
-        parts = self.parts(root, tell)
-        counts = {part: len(samples) for part, samples in parts.items()}
-        counts["classes"] = len({s.label for samples in parts.values() for s in samples})
-        return Survey(counts, {part: [s.path for s in found] for part, found in parts.items()})
+        return survey_of_samples(self.parts(root, tell))
 
     def read(
         self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool

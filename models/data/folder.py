@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
-from models.data.layout import Layout, Survey, class_folders, labelled
+from models.data.layout import Layout, Survey, class_folders, labelled, survey_of_samples
 from models.data.pictures import Pictures, Sample, is_picture
 from models.data.problems import Problem, Tell, stop
 from models.data.synthetic import Painter, Plan
@@ -83,10 +83,7 @@ class OwnFolder(Layout):
         return self.parts(root, stop)[0]
 
     def survey(self, root: Path, tell: Tell) -> Survey:
-        classes, parts = self.parts(root, tell)
-        counts = {part: len(samples) for part, samples in parts.items()}
-        counts["classes"] = len(classes)
-        return Survey(counts, {part: [s.path for s in found] for part, found in parts.items()})
+        return survey_of_samples(self.parts(root, tell)[1])
 
     def read(
         self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool

@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 
 from torch.utils.data import Dataset
 
-from models.data.layout import Layout, Survey, class_folders, labelled, locate, refuse_download
+from models.data.layout import (
+    Layout,
+    Survey,
+    class_folders,
+    labelled,
+    locate,
+    refuse_download,
+    survey_of_samples,
+)
 from models.data.pictures import Pictures, Sample, is_picture
 from models.data.problems import Problem, Tell, stop
 from models.data.synthetic import Painter, Plan
@@ -72,10 +80,7 @@ class ImageNet(Layout):
         return classes
 
     def survey(self, root: Path, tell: Tell) -> Survey:
-        parts = {part: self.part(root, part, tell) for part in self.disjoint}
-        counts = {part: len(samples) for part, samples in parts.items()}
-        counts["classes"] = len({s.label for samples in parts.values() for s in samples})
-        return Survey(counts, {part: [s.path for s in found] for part, found in parts.items()})
+        return survey_of_samples({part: self.part(root, part, tell) for part in self.disjoint})
 
     def read(
         self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool

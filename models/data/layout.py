@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +30,13 @@ class Survey:
 
     counts: Mapping[str, int]
     listed: Mapping[str, list[str]]
+
+
+def survey_of_samples(parts: Mapping[str, Sequence[Sample]]) -> Survey:
+    """Counts and files of parts, and the count of the classes that they have together."""
+    counts = {part: len(samples) for part, samples in parts.items()}
+    counts["classes"] = len({s.label for samples in parts.values() for s in samples})
+    return Survey(counts, {part: [s.path for s in found] for part, found in parts.items()})
 
 
 class Layout(ABC):

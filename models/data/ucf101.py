@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from torch.utils.data import Dataset
 
 from models.data.flow import FlowFiles, WithFlow
-from models.data.layout import Layout, Survey, locate, refuse_download
+from models.data.layout import Layout, Survey, locate, refuse_download, survey_of_samples
 from models.data.pictures import Sample
 from models.data.problems import Problem, Tell, lines_of, missing, stop
 from models.data.synthetic import Painter, Plan
@@ -127,9 +127,7 @@ class Ucf101(Layout):
             for label, group in sorted(shared):
                 what = f"shares group {group} of class {label + 1} with the training list."
                 tell(Problem("split", self._list(root, f"testlist{split:02d}"), what, REMEDY))
-        counts = {part: len(samples) for part, samples in parts.items()}
-        counts["classes"] = len({s.label for samples in parts.values() for s in samples})
-        return Survey(counts, {part: [s.path for s in found] for part, found in parts.items()})
+        return survey_of_samples(parts)
 
     def read(
         self, root: Path, train: bool, transform: Callable[[Any], Any], download: bool

@@ -13,6 +13,7 @@ from torch.nn.functional import cross_entropy
 from models import train
 from models.checkpoints import CheckpointError, read_checkpoint
 from models.finetune import NewFirst, new_parameters, parameter_groups
+from models.networks import build_network
 from models.norms import NORMS
 from models.recipe import Recipe
 from models.schedules import OPTIMIZERS
@@ -113,6 +114,13 @@ def test_frozen_norms_keep_their_statistics_and_thaw_in_time():
     inside = [m for n, m in network.named_modules() if "inserted" in n]
     assert not any(norm is module for norm in callback.norms for module in inside)
     assert {id(p) for p in callback.old}.isdisjoint(id(p) for p in network.fc.parameters())
+
+
+def test_new_in_a_transformer_is_all_behind_its_encoder():
+    with torch.device("meta"):
+        network = build_network("vtn", num_classes=3)
+    parts = {name.split(".")[0] for name in new_parameters(network)}
+    assert parts == {"decoder", "fc"}
 
 
 def test_nothing_new_is_an_error():

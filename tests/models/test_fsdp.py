@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,10 @@ def run(options: Sequence[str]) -> Content | None:
     NETWORKS.update(SMALL)
     with quiet():
         name, recipe, chosen = train.parse(options)
-        made = train.train(name, recipe, chosen)
+        try:
+            made = train.train(name, recipe, chosen)
+        finally:
+            torch.use_deterministic_algorithms(False)
     if chosen.strategy == "fsdp":
         for weight in made.model.parameters():
             assert isinstance(weight, DTensor)
@@ -195,10 +199,24 @@ def test_lower_precision_is_that_of_copies(group: Group, precision: str, tmp_pat
     assert_same_bits(found, copies)
 
 
-def test_losses_of_features_see_whole_weights(group: Group, tmp_path: Path) -> None:
-    """Re-identification, and MARS, run the features and the classifier one after the other."""
-    make("mars", tmp_path / "mars", Plan(classes=4, items=2, frames=4, height=32, width=16))
-    options = [*REID, f"--data={tmp_path / 'mars'}", "--devices=2", "--precision=64-true"]
+MARS = ["table8_mars_snl", "--pretrained=null", "--after=[layer2.0]", "--size=[32, 32]"]
+MARS += ["--frames=4", "--batch_size=2", "--epochs=1", "--test_every=1", "--learning_rate=0.001"]
+MARS += ["--accelerator=cpu", "--workers=0"]
+
+
+@pytest.mark.parametrize(("layout", "options"), [("mars", REID), ("ucf101_flow", MARS)])
+def test_losses_of_features_see_whole_weights(
+    layout: str, options: list[str], group: Group, tmp_path: Path
+) -> None:
+    """Re-identification and MARS run the features and the classifier one after the other."""
+    root = tmp_path / "data"
+    make(layout, root, Plan(classes=4, items=2, frames=6, height=32, width=16))
+    options = [*options, f"--data={root}", "--devices=2", "--precision=64-true", "--deterministic"]
+    if options[0] == MARS[0]:
+        torch.manual_seed(0)
+        teacher = SMALL["resnext3d101"](in_channels=2, num_classes=4)
+        torch.save(teacher.state_dict(), tmp_path / "teacher.pth")
+        options.append(f"--task_options.teacher={tmp_path / 'teacher.pth'}")
     found, copies = (
         group(2).run(run, [*options, f"--strategy={strategy}", f"--out={tmp_path / strategy}"])[0]
         for strategy in ("fsdp", "ddp")
@@ -206,22 +224,29 @@ def test_losses_of_features_see_whole_weights(group: Group, tmp_path: Path) -> N
     assert_close(found["state_dict"], copies["state_dict"])
 
 
+@contextmanager
+def weights_changed(change: Callable[[str, Tensor], Tensor]) -> Iterator[None]:
+    """Put ``change(name, weight)`` in the place of what the first process has gathered."""
+    gathered = FullySharded.lightning_module_state_dict
+
+    def changed(self: FullySharded) -> dict[str, Any]:
+        return {name: change(name, weight) for name, weight in gathered(self).items()}
+
+    FullySharded.lightning_module_state_dict = changed
+    try:
+        yield
+    finally:
+        FullySharded.lightning_module_state_dict = gathered
+
+
 def dry_run(options: Sequence[str], lose: str | None) -> str:
     """What a dry run of the command says, where a checkpoint loses or keeps its weights."""
     os.environ["TORCHELASTIC_RUN_ID"] = "test"
-    gathered = FullySharded.lightning_module_state_dict
-
-    def losing(self: FullySharded) -> dict[str, Any]:
-        return {k: v * 2 if k == lose else v for k, v in gathered(self).items()}
-
-    FullySharded.lightning_module_state_dict = losing
     try:
-        with quiet():
+        with quiet(), weights_changed(lambda name, value: value * 2 if name == lose else value):
             train.dry_run(*train.parse(options))
     except RuntimeError as error:
         return str(error)
-    finally:
-        FullySharded.lightning_module_state_dict = gathered
     return ""
 
 
@@ -236,18 +261,11 @@ def test_a_dry_run_compares_every_weight(group: Group, tmp_path: Path) -> None:
 
 def overflow(folder: str) -> str:
     """What each process says when a weight of the first one alone is no number."""
-    whole = FullySharded.lightning_module_state_dict
-
-    def spoilt(self: FullySharded) -> dict[str, Any]:
-        return {k: v * float("nan") for k, v in whole(self).items()}
-
-    FullySharded.lightning_module_state_dict = spoilt
     try:
-        run(command(2, "fsdp", folder, "--epochs=1"))
+        with weights_changed(lambda name, value: value * float("nan")):
+            run(command(2, "fsdp", folder, "--epochs=1"))
     except RunStoppedError as error:
         return str(error)
-    finally:
-        FullySharded.lightning_module_state_dict = whole
     return ""
 
 
