@@ -20,9 +20,9 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from models.checkpoints import CheckpointError, read_checkpoint
-from models.data import ClipSpec, DataFileError, mean_over_clips
+from models.data import FLOW_CHANNELS, ClipSpec, DataFileError, mean_over_clips
 from models.data.pictures import Sample, is_picture, read_picture
-from models.data.videos import Videos
+from models.data.videos import Videos, is_video
 from models.entry import errors_on_one_line, quiet
 from models.learners import trained_learner
 from models.loading import data_of
@@ -59,6 +59,11 @@ def load(checkpoint: Path, accelerator: str = "cpu") -> Classifier:
         raise CheckpointError(
             f"{checkpoint} was trained for the task {model.recipe.task}, which names no classes. "
             f"Measure it with python -m models.evaluate."
+        )
+    if model.recipe.spec.in_channels == FLOW_CHANNELS:
+        raise CheckpointError(
+            f"{checkpoint} sees optical flow, which a video does not hold. Ask its student, or "
+            f"measure it with python -m models.evaluate."
         )
     try:
         return model.eval().to({"gpu": "cuda"}.get(accelerator, accelerator))
@@ -102,7 +107,8 @@ def predict(
 
     Args:
         model: What :func:`load` gave.
-        files: Pictures or videos; a folder stands for the pictures in it.
+        files: Pictures or videos; a folder stands for what is in it, one that holds the frames of
+            a video for that video.
         top: How many classes.
         batch_size: Files at a time.
 
@@ -128,14 +134,19 @@ def predict(
 
 
 def _expanded(recipe: Recipe, files: Sequence[Path]) -> list[Path]:
-    if isinstance(recipe.spec, ClipSpec):  # a folder of frames is a video
-        return list(files)
+    clips = isinstance(recipe.spec, ClipSpec)
+    is_wanted = is_video if clips else is_picture
     found: list[Path] = []
     for file in files:
-        inside = sorted(file.rglob("*")) if file.is_dir() else [file]
-        found += [path for path in inside if path == file or is_picture(path.name)]
+        inside = sorted(path for path in file.rglob("*") if path.is_file())
+        if not file.is_dir():
+            found.append(file)
+        elif clips and (pictures := [path for path in inside if is_picture(path.name)]):
+            found += dict.fromkeys(path.parent for path in pictures)
+        found += [path for path in inside if is_wanted(path.name)]
     if not found:
-        raise ValueError("there is no picture to ask about; name files, or folders that hold some.")
+        what = "video" if clips else "picture"
+        raise ValueError(f"there is no {what} to ask about; name files, or folders that hold some.")
     return found
 
 

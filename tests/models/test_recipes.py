@@ -22,7 +22,7 @@ def load(name, *overrides):
 def test_every_recipe_builds_its_network_with_its_blocks(name):
     recipe = load(name)
     if not DATASETS[recipe.dataset].num_classes:  # a person's own folder
-        recipe = dataclasses.replace(recipe, classes=("cat", "dog"))
+        recipe = dataclasses.replace(recipe, classes=("cat", "dog"), size=(32, 32))
     network = network_of(recipe)
     assert tuple(inserted_blocks(network)) == recipe.after
     assert Recipe.from_dict(recipe.to_dict()) == recipe

@@ -12,9 +12,10 @@ from PIL import Image
 
 from models import predict, train
 from models.checkpoints import read_checkpoint, recipe_of
-from models.data import ImageDataModule
+from models.data import ClipDataModule, ImageDataModule
 from models.data.making import make
 from models.data.synthetic import Plan
+from models.data.videos import open_video
 from models.evaluate import evaluate
 from models.recipe import Recipe
 from models.training import Classifier
@@ -151,15 +152,50 @@ def test_a_dry_run_compares_every_weight(tmp_path, monkeypatch):
         train.main(["digits", *CPU, "--dry-run"])
 
 
-def test_clips_are_trained_on_and_averaged_in_testing(tmp_path, small_networks, capsys):
-    make("clip_folder", tmp_path / "clips", Plan(classes=2, items=2))
-    recipe = tmp_path / "clips.yaml"
-    recipe.write_text(
-        "{network: resnext3d101, dataset: clip_folder, size: [32, 32], test_clips: 2}"
+def test_a_folder_of_videos_is_learned_and_asked_about(tmp_path, small_networks, capsys):
+    root = tmp_path / "clips"
+    make("clip_folder", root, Plan(classes=2, items=2, frames=6))
+    options = ["--network=resnext3d101", "--after=[layer2.0]", "--size=[32, 32]", "--frames=4"]
+    options += ["--epochs=2", "--batch_size=2", "--workers=0", "--learning_rate=0.001"]
+    train.main(["clip_folder", *options, f"--data={root}", f"--out={tmp_path}", *CPU])
+    last = tmp_path / "clip_folder/version_0/checkpoints/last.ckpt"
+    video = root / "test/class_1/0001.mp4"
+    frames = tmp_path / "asked/frames"
+    frames.mkdir(parents=True)
+    shutil.copy(video, frames.with_name("video.mp4"))
+    for number, pixels in enumerate(open_video(str(video)).frames(range(6)), 1):
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(frames / f"{number}.png")
+    model = predict.load(last)
+    alone, inside, same = predict.predict(model, [video, frames.parent])
+    assert [answer.file for answer in (alone, inside, same)] == [
+        str(video),
+        str(frames),
+        str(frames.with_name("video.mp4")),
+    ]
+    assert sorted(alone.classes) == ["class_1", "class_2"]
+    # Frame by frame: the clips of the test part, each by itself.
+    data = ClipDataModule(
+        "clip_folder", root, size=(32, 32), sampling=model.recipe.spec.sampling, test_clips=4
     )
-    options = [f"--data={tmp_path / 'clips'}", "--workers=0", "--learning_rate=0.001", *CPU]
-    train.main([str(recipe), *options, "--dry-run"])
-    assert "measured again" in " ".join(capsys.readouterr().out.split())
+    data.setup()
+    (clips, label), *_ = data.test_part
+    assert (label, clips.shape) == (0, (4, 3, 4, 32, 32))
+    with torch.no_grad():
+        chances = torch.stack([model(clip[None])[0].softmax(-1) for clip in clips]).mean(0)
+    for answer in (alone, inside, same):
+        found = dict(zip(answer.classes, answer.probabilities, strict=True))
+        assert [found["class_1"], found["class_2"]] == pytest.approx(chances.tolist(), abs=1e-5)
+
+    (tmp_path / "cut.mp4").write_bytes(video.read_bytes()[:200])
+    for files, words in (
+        (["cut.mp4"], r"cut\.mp4 is corrupt or no video"),
+        (["gone.mp4"], r"there is no .*gone\.mp4; expected a video, or a folder of frames"),
+        (["runs"], "there is no video to ask about"),
+    ):
+        (tmp_path / "runs").mkdir(exist_ok=True)
+        with pytest.raises(SystemExit):
+            predict.main([str(last), *(str(tmp_path / file) for file in files)])
+        assert re.search(words, capsys.readouterr().err)
 
 
 def test_scores_of_a_video_are_those_of_the_mean_of_its_clips():
