@@ -1,7 +1,8 @@
-"""Checks of values, which cost a pass over the data and would synchronise a GPU.
+"""Checks of what callers pass; of values where that costs nothing, or on request.
 
-Shapes, dtypes and devices are checked at every public call, for they are known without looking at
-the data. Values (finite, non-negative, index range) are looked at
+Numbers, shapes, dtypes and devices are checked at every public call, for they are known without
+looking at the data. Values (finite, non-negative, index range) cost a pass over the data and would
+synchronise a GPU; they are looked at
 
 - for the structure of a graph (edge indices, edge weights) on the CPU in eager mode, and
 - for everything, on every device, inside ``with value_checks():``.
@@ -12,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -57,6 +59,17 @@ def are_free(tensor: Tensor) -> bool:
     if torch.compiler.is_compiling():
         return False
     return _requested.get() or tensor.device.type == "cpu"
+
+
+def whole_number(value: object, name: str, least: int = 1) -> int:
+    """``value`` as an ``int``, if it is a whole number of any type, such as NumPy's.
+
+    Raises:
+        ValueError: If it is none, or below ``least``; calls it ``name``.
+    """
+    if not isinstance(value, Integral) or isinstance(value, bool) or int(value) < least:
+        raise ValueError(f"{name} is a whole number ≥ {least}; got {value!r}.")
+    return int(value)
 
 
 def require_same_numbers(x: Tensor, name: str, weight: Tensor, owner: str) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from snl_graph.checks import whole_number
 from snl_graph.grids import Size, num_positions
 from snl_graph.names import lookup
 
@@ -114,9 +115,7 @@ class Window(Mask):
     needs_grid = True
 
     def __init__(self, radius: int) -> None:
-        if not isinstance(radius, int) or isinstance(radius, bool) or radius < 0:
-            raise ValueError(f"a window needs a whole radius ≥ 0 in pixels, got {radius!r}.")
-        self.radius = radius
+        self.radius = whole_number(radius, "the radius of a window, in pixels,", 0)
 
     def _num_pairs(self, length: int) -> int:
         """How many pairs one axis has."""

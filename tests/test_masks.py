@@ -96,7 +96,9 @@ def test_what_is_no_mask_is_refused(given: str | Tensor, message: str) -> None:
 
 @pytest.mark.parametrize("radius", [-1, 1.0, True, "1"])
 def test_a_window_needs_a_whole_radius(radius: object) -> None:
-    with pytest.raises(ValueError, match="whole radius ≥ 0 in pixels, got"):
+    with pytest.raises(
+        ValueError, match="radius of a window, in pixels, is a whole number ≥ 0; got"
+    ):
         Window(radius)  # type: ignore[arg-type]
 
 

@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor
 
+from snl_graph.checks import whole_number
+
 
 class Arrangement(ABC):
     """A reversible arrangement of features (B, N, C) into node signals (*batch, N', C')."""
@@ -35,9 +37,7 @@ class Positions(Arrangement):
     """
 
     def __init__(self, heads: int = 1) -> None:
-        if heads < 1:
-            raise ValueError(f"heads must be at least 1, got {heads}.")
-        self.heads = heads
+        self.heads = whole_number(heads, "heads")
 
     def arrange(self, features: Tensor) -> Tensor:
         if self.heads == 1:
@@ -70,9 +70,7 @@ class PositionsTimesChannels(Arrangement):
     """
 
     def __init__(self, groups: int = 1) -> None:
-        if groups < 1:
-            raise ValueError(f"groups must be at least 1, got {groups}.")
-        self.groups = groups
+        self.groups = whole_number(groups, "groups")
 
     def arrange(self, features: Tensor) -> Tensor:
         grouped = features.mT.unflatten(-2, (self.groups, -1))  # (B, groups, C / groups, N)

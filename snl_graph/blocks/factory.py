@@ -13,6 +13,7 @@ from snl_graph.blocks.block import NonlocalBlock, SpectralUnit
 from snl_graph.blocks.norms import NoNorm, as_norm
 from snl_graph.blocks.pooling import Subsampling
 from snl_graph.blocks.table import ROWS, Row
+from snl_graph.checks import whole_number
 from snl_graph.filters import GraphFilter, Polynomial, as_basis, as_filter
 from snl_graph.kernels import Kernel, as_kernel
 from snl_graph.masks import Mask, as_mask
@@ -95,8 +96,10 @@ def nonlocal_block(
         ['affinity.phi.weight', 'affinity.psi.weight']
     """
     row = lookup(ROWS, name, "block")
+    channels = whole_number(channels, "channels")
     hidden_channels = _hidden_channels(channels, hidden_channels, reduction)
-    _require_at_least_one(depth=depth, recurrence=recurrence, heads=heads)
+    depth, recurrence = whole_number(depth, "depth"), whole_number(recurrence, "recurrence")
+    heads = whole_number(heads, "heads")
     if activation == "relu" and zero_init:
         raise ValueError(
             'zero_init with activation="relu" would never train, for ReLU has no gradient at 0. '
@@ -140,10 +143,10 @@ def nonlocal_block(
 
 
 def _hidden_channels(channels: int, hidden_channels: int | None, reduction: int) -> int:
-    _require_at_least_one(channels=channels, reduction=reduction)
+    reduction = whole_number(reduction, "reduction")
     if hidden_channels is None:
         return max(channels // reduction, 1)
-    _require_at_least_one(hidden_channels=hidden_channels)
+    hidden_channels = whole_number(hidden_channels, "hidden_channels")
     if reduction != 2:
         raise ValueError(
             f"hidden_channels={hidden_channels} and reduction={reduction} both set C_s; give one."
@@ -157,7 +160,7 @@ def _width_of_values(
     """Width of Z."""
     if value_channels is None:
         return hidden_channels if row.is_projected else channels
-    _require_at_least_one(value_channels=value_channels)
+    value_channels = whole_number(value_channels, "value_channels")
     if not row.is_projected:
         raise ValueError(f'block "{name}" has Z = X, of {channels} channels; no value_channels.')
     if row.nodes_are_channels and value_channels != hidden_channels:
@@ -168,19 +171,11 @@ def _width_of_values(
     return value_channels
 
 
-def _require_at_least_one(**numbers: int) -> None:
-    for name, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"{name} is a whole number ≥ 1, got {number!r}.")
-
-
 def _arrangement(name: str, row: Row, heads: int, groups: int | None) -> Arrangement:
     if row.nodes_are_channels:
         if heads > 1:
             raise ValueError(f'block "{name}" splits its channels with groups, not heads.')
-        groups = 1 if groups is None else groups
-        _require_at_least_one(groups=groups)
-        return PositionsTimesChannels(groups)
+        return PositionsTimesChannels(1 if groups is None else groups)
     if groups is not None:
         raise ValueError(f'groups is for block "cgnl"; "{name}" splits its channels with heads.')
     return Positions(heads)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from snl_graph.checks import whole_number
 from snl_graph.grids import Size, flatten, unflatten
 
 _MAX_POOL = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
@@ -35,11 +36,13 @@ class Subsampling:
         keeps_rest: bool = True,
         pools_input: bool = False,
     ) -> None:
-        strides = (stride,) if isinstance(stride, int) else tuple(stride)
-        if not strides or any(not isinstance(s, int) or s is True or s < 1 for s in strides):
-            raise ValueError(f"subsample is a whole number ≥ 1, or one an axis; got {stride!r}.")
-        self.stride = stride if isinstance(stride, int) else strides
-        self.is_identity = all(s == 1 for s in strides)
+        self.stride: int | tuple[int, ...]
+        if isinstance(stride, tuple | list) and stride:
+            self.stride = tuple(whole_number(s, "each number of subsample") for s in stride)
+            self.is_identity = all(s == 1 for s in self.stride)
+        else:
+            self.stride = whole_number(stride, "subsample")
+            self.is_identity = self.stride == 1
         self.keeps_rest = keeps_rest
         self.pools_input = pools_input and not self.is_identity
 

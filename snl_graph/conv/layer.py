@@ -12,6 +12,7 @@ from torch_geometric.utils import scatter
 
 from snl_graph import checks
 from snl_graph.affinity import affinity, check_pieces
+from snl_graph.checks import whole_number
 from snl_graph.conv.accepted import Accepted
 from snl_graph.conv.attention import attention_weights
 from snl_graph.conv.cache import CachedAffinity
@@ -146,6 +147,9 @@ class SNLConv(MessagePassing):
     ) -> None:
         super().__init__(**message_passing_options(kwargs, type(self)))
         check_channels(in_channels, out_channels)
+        heads = whole_number(heads, "heads")
+        if hidden_channels is not None:
+            hidden_channels = whole_number(hidden_channels, "hidden_channels")
         check_heads(heads, hidden_channels, kernel, cached)
         self.in_channels, self.out_channels = in_channels, out_channels
         self.heads, self.cached = heads, cached

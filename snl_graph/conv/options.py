@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 from torch_geometric.nn.dense import Linear
 
+from snl_graph.checks import whole_number
 from snl_graph.conv.inputs import check_lambda_max
 from snl_graph.filters import Basis, Chebyshev, GraphFilter, Polynomial, as_basis, as_filter
 from snl_graph.kernels import Kernel
@@ -78,9 +79,7 @@ def chebyshev_basis(filter: GraphFilter) -> Chebyshev | None:
 def check_heads(
     heads: int, hidden_channels: int | None, kernel: Kernel | str | None, cached: bool
 ) -> None:
-    """Raise a ``ValueError`` if options of a kernel come without one, or heads are not a number."""
-    if isinstance(heads, bool) or not isinstance(heads, int) or heads < 1:
-        raise ValueError(f"heads is a whole number ≥ 1, got {heads!r}.")
+    """Raise a ``ValueError`` if options of a kernel come without one."""
     if kernel is None and (heads > 1 or hidden_channels is not None):
         name = "heads" if heads > 1 else "hidden_channels"
         raise ValueError(
@@ -108,7 +107,7 @@ def check_width(kernel: Kernel, hidden_channels: int | None, width: int, heads: 
             f"kernel {kernel} compares the features themselves, so hidden_channels = "
             f"{hidden_channels} has no meaning. Leave it out."
         )
-    if kernel.is_embedded and (width < 1 or width % heads):
+    if kernel.is_embedded and width % heads:
         raise ValueError(
             f"hidden_channels = {width} (out_channels by default) cannot be split into {heads} "
             "heads. Pass a positive multiple of heads."
@@ -169,8 +168,7 @@ def check_channels(in_channels: object, out_channels: object) -> None:
             "in_channels is a whole number ≥ 1, or -1 to take that of the first x; a pair of them "
             f"(sources, targets) of bipartite graphs; got {in_channels!r}."
         )
-    if not _is_whole(out_channels) or int(out_channels) < 1:
-        raise ValueError(f"out_channels is a whole number ≥ 1; got {out_channels!r}.")
+    whole_number(out_channels, "out_channels")
 
 
 def _is_whole(number: object) -> TypeGuard[Integral]:

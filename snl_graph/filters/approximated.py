@@ -8,9 +8,9 @@ from typing import Self
 import torch
 from torch import nn
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.accuracy import approximation_error
 from snl_graph.filters.base import GraphFilter
-from snl_graph.filters.options import require_steps
 
 MOST_STEPS = 256
 """Where the search for enough steps ends."""
@@ -34,7 +34,7 @@ class Approximated(GraphFilter):
             ValueError: If ``steps`` is no whole number ≥ 0.
         """
         made = copy.deepcopy(self)
-        made._set_steps(require_steps(steps, self.steps_name))
+        made._set_steps(whole_number(steps, self.steps_name, 0))
         return made
 
     def reset_parameters(self) -> None:
@@ -60,7 +60,7 @@ class Approximated(GraphFilter):
             ValueError: If ``steps`` is no whole number ≥ 0, or 256 steps do not meet the tolerance.
         """
         if steps is not None:
-            self._set_steps(require_steps(steps, self.steps_name))
+            self._set_steps(whole_number(steps, self.steps_name, 0))
             return
         if not tolerance > 0:
             raise ValueError(f"tolerance must be positive, got {tolerance!r}.")

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.approximated import Approximated
-from snl_graph.filters.options import require_length, require_powers, require_taps
+from snl_graph.filters.options import require_length, require_powers
 from snl_graph.filters.polynomial import Monomial
 from snl_graph.filters.positive import coefficient_dtype
 from snl_graph.operators import AffinityOperator
@@ -62,7 +63,8 @@ class ARMA(Approximated):
         tolerance: float = 1e-2,
     ) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         chosen = [0.5 - t / max(K - 1, 1) for t in range(K)] if poles is None else poles
         self.start = require_length(chosen, K, "poles")
         if not all(-1 < pole < 1 for pole in self.start):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from snl_graph.filters.options import require_taps
+from snl_graph.checks import whole_number
 from snl_graph.filters.series import ChebyshevSeries
 
 
@@ -41,7 +41,8 @@ class Bernstein(ChebyshevSeries):
 
     def __init__(self, K: int = 3) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         self._set_steps(K - 1)
 
     def response(self, lambdas: Tensor) -> Tensor:

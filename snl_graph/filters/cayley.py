@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.approximated import Approximated
-from snl_graph.filters.options import require_powers, require_taps
+from snl_graph.filters.options import require_powers
 from snl_graph.filters.positive import Positive
 from snl_graph.operators import AffinityOperator
 
@@ -67,7 +68,7 @@ class Cayley(Approximated):
         tolerance: float = 1e-2,
     ) -> None:
         super().__init__()
-        self.degree = require_taps(K) - 1
+        self.degree = whole_number(K, "K") - 1
         self.applications_per_step = self.degree
         self.taps = tuple(range(2 * self.degree + 1))
         # A constant has no zoom, and a parameter without a gradient stops data-parallel training.

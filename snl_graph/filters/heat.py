@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from snl_graph.filters.options import require_length, require_taps
+from snl_graph.checks import whole_number
+from snl_graph.filters.options import require_length
 from snl_graph.filters.positive import Positive
 from snl_graph.filters.series import ChebyshevSeries
 
@@ -46,7 +47,8 @@ class Heat(ChebyshevSeries):
         tolerance: float = 1e-2,
     ) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         chosen = [2.0**k for k in range(K)] if times is None else times
         self.times = Positive(
             require_length(chosen, K, "times"), "the times of heat", learnable=learnable

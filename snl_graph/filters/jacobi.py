@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snl_graph.filters.options import require_taps
+from snl_graph.checks import whole_number
 from snl_graph.filters.series import ChebyshevSeries
 
 
@@ -37,7 +37,8 @@ class Jacobi(ChebyshevSeries):
 
     def __init__(self, K: int = 3, *, a: float = 1.0, b: float = 1.0) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         if not (a > -1 and b > -1):
             raise ValueError(f"the exponents of Jacobi polynomials are > -1; got a={a}, b={b}.")
         self.a, self.b = float(a), float(b)

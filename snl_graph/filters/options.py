@@ -8,20 +8,6 @@ from collections.abc import Sequence
 from torch import Tensor
 
 
-def require_taps(K: object) -> int:
-    """K, if it is a whole number ≥ 1; else a ``ValueError``."""
-    if isinstance(K, bool) or not isinstance(K, int) or K < 1:
-        raise ValueError(f"K is a whole number ≥ 1; got {K!r}.")
-    return K
-
-
-def require_steps(steps: object, name: str) -> int:
-    """``steps``, if it is a whole number ≥ 0; else a ``ValueError`` that calls it ``name``."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"{name} is a whole number ≥ 0; got {steps!r}.")
-    return steps
-
-
 def require_length(values: Sequence[float], count: int, name: str) -> tuple[float, ...]:
     """The values as a tuple, if there are ``count`` of them; else a ``ValueError``."""
     numbers = tuple(float(value) for value in values)

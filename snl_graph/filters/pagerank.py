@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.base import GraphFilter
-from snl_graph.filters.options import require_powers, require_taps
+from snl_graph.filters.options import require_powers
 from snl_graph.filters.polynomial import Monomial
 from snl_graph.filters.positive import coefficient_dtype
 from snl_graph.operators import AffinityOperator
@@ -42,7 +43,8 @@ class GeneralizedPageRank(GraphFilter):
 
     def __init__(self, K: int = 10, *, alpha: float = 0.1, learnable: bool = True) -> None:
         super().__init__()
-        self.order = require_taps(K) - 1
+        K = whole_number(K, "K")
+        self.order = K - 1
         if not 0 < alpha <= 1:
             raise ValueError(f"alpha is a probability above 0; got {alpha!r}.")
         self.start = tuple((alpha if k < K - 1 else 1.0) * (1 - alpha) ** k for k in range(K))

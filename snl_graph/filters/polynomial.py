@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.base import GraphFilter
 from snl_graph.filters.maps import JointMaps
 from snl_graph.operators import AffinityOperator
@@ -185,8 +186,7 @@ class Polynomial(GraphFilter):
         taps: Mapping[int, tuple[float, ...]] | None = None,
     ) -> None:
         super().__init__()
-        if not isinstance(K, int) or K is True or K < 1:
-            raise ValueError(f"K is the number of taps, a whole number ≥ 1; got {K!r}.")
+        K = whole_number(K, "K")
         if basis is not None and not isinstance(basis, Basis):
             raise TypeError(
                 f"basis must be an object, such as Chebyshev(); got {basis!r}. A filter by name is "

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from snl_graph.checks import whole_number
 from snl_graph.filters.accuracy import BOUND
-from snl_graph.filters.options import require_length, require_positive, require_taps
+from snl_graph.filters.options import require_length, require_positive
 from snl_graph.filters.positive import Positive
 from snl_graph.filters.series import ChebyshevSeries
 
@@ -52,7 +53,8 @@ class MexicanHat(ChebyshevSeries):
         tolerance: float = 1e-2,
     ) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         (self.lowest,) = require_positive((lowest,), "lowest")
         if self.lowest >= BOUND:
             raise ValueError(f"lowest is a frequency below {BOUND}, got {lowest}.")
@@ -99,7 +101,8 @@ class Meyer(ChebyshevSeries):
 
     def __init__(self, K: int = 3, *, order: int | None = None, tolerance: float = 1e-2) -> None:
         super().__init__()
-        self.taps = tuple(range(require_taps(K)))
+        K = whole_number(K, "K")
+        self.taps = tuple(range(K))
         self.scales = tuple(2.0 ** (K - t) / 3 for t in range(1, K))
         self.settle_steps(order, tolerance)
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from snl_graph.attention import blocks_of
 from snl_graph.blocks import NonlocalBlock
+from snl_graph.checks import whole_number
 from snl_graph.monitor.findings import BlockWarning, findings
 from snl_graph.monitor.observation import BlockObservation
 from snl_graph.monitor.observe import observe
@@ -157,8 +158,7 @@ def check_numbers(*, every: int, patience: int, items: int, rows: int) -> None:
         ("items", items, 1),
         ("rows", rows, 1),
     ):
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise ValueError(f"{name} is a whole number ≥ {least}; got {number!r}.")
+        whole_number(number, name, least)
 
 
 class _Look:

@@ -13,6 +13,7 @@ from torch_geometric.data import Data
 
 from snl_graph.blocks import NonlocalBlock
 from snl_graph.blocks.graphs import graph_map
+from snl_graph.checks import whole_number
 from snl_graph.grids import flatten
 from snl_graph.monitor.eigenvalues import Ends, ends_of
 from snl_graph.monitor.maps import Maps, maps_of, sampled_rows
@@ -69,8 +70,7 @@ def observe(
     if not isinstance(block, NonlocalBlock):
         raise TypeError(f"observe looks at a NonlocalBlock; got {type(block).__name__}.")
     for name, number in (("items", items), ("rows", rows)):
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ValueError(f"{name} is a whole number ≥ 1; got {number!r}.")
+        whole_number(number, name)
     with _full_precision(next(block.parameters()).device.type):
         return _observe(block, x, valid, items, rows, tuple(float(at) for at in lambdas))
 

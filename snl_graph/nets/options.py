@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
+from snl_graph.checks import whole_number
 from snl_graph.names import lookup
 
 JOINTS = {name: name for name in ("last", "cat", "max", "lstm")}
@@ -27,8 +27,7 @@ def check_options(
     jk: str | None,
 ) -> None:
     """Raise for an option that PyG's ``BasicGNN`` would misread or refuse without a word."""
-    if isinstance(num_layers, bool) or not isinstance(num_layers, Integral) or num_layers < 1:
-        raise ValueError(f"num_layers is a whole number ≥ 1; got {num_layers!r}.")
+    whole_number(num_layers, "num_layers")
     if isinstance(dropout, bool | str | None) or not 0 <= dropout <= 1:
         raise ValueError(
             f"dropout is the probability to drop a value, from 0 to 1; got {dropout!r}. "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snl_graph.checks import whole_number
 from snl_graph.plotting.canvas import BLACK, BLUE, GREY, VERMILION, new_axes, plain, require
 from snl_graph.spectral import Density, Spectrum
 
@@ -41,8 +42,7 @@ def plot_eigenvalue_histogram(
         ValueError: If the spectrum is not real: a histogram would hide the imaginary parts.
     """
     require(spectrum, Spectrum, "Make one first: spectrum(obj).")
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise ValueError(f"bins is a whole number ≥ 1; got {bins!r}.")
+    bins = whole_number(bins, "bins")
     if not spectrum.is_real:
         count = int((spectrum.eigenvalues.imag != 0).sum())
         raise ValueError(

@@ -34,9 +34,9 @@ def plot_filter_response(
     """
     ax = new_axes()[0] if ax is None else ax
     low, high = 0.0, 2.0
-    if spectrum is not None and len(spectrum.eigenvalues):
+    if spectrum is not None:
         parts = spectrum.eigenvalues.numpy().real
-        low, high = min(low, float(parts.min())), max(high, float(parts.max()))
+        low, high = min([low, *parts]), max([high, *parts])
     lambdas = torch.linspace(low, high, 101)
     gains = torch.linalg.svdvals(filter_response(module, lambdas).cpu()).numpy()
     quartiles = np.quantile(gains, [0.25, 0.5, 0.75], axis=1)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from snl_graph.checks import whole_number
 from snl_graph.operators import AffinityOperator
 from snl_graph.spectral.factored import factors_of
 from snl_graph.spectral.graph import Array, OneGraph
@@ -89,8 +90,7 @@ def spectral_density(obj: Any, bins: int = 100) -> Any:
         >>> float(found.density.sum() * 0.5), found.cumulative(0.5).round(decimals=3)
         (1.0, tensor(0.3330, dtype=torch.float64))
     """
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
-        raise ValueError(f"bins is a whole number ≥ 1; got {bins!r}.")
+    bins = whole_number(bins, "bins")
 
     def solve(a: AffinityOperator) -> Density:
         return density_of(OneGraph(a), bins)

@@ -3,6 +3,7 @@
 import copy
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -257,8 +258,8 @@ ERRORS = [
     ({"heads": 0}, ValueError, "heads is a whole number"),
     ({"heads": 3}, ValueError, "cannot be split into 3 heads"),
     ({"K": 3}, ValueError, 'block "snl" has fixed taps; K is for block "gsnl"'),
-    ({"name": "gsnl", "K": 0}, ValueError, "K is the number of taps"),
-    ({"name": "cgnl", "groups": "2"}, ValueError, "groups is a whole number ≥ 1, got '2'"),
+    ({"name": "gsnl", "K": 0}, ValueError, "K is a whole number ≥ 1; got 0"),
+    ({"name": "cgnl", "groups": "2"}, ValueError, "groups is a whole number ≥ 1; got '2'"),
     (
         {"name": "nl", "kernel": "gaussian", "heads": 3, "hidden_channels": 6},
         ValueError,
@@ -297,6 +298,15 @@ def test_wrong_options_are_refused(
     with pytest.raises(error) as raised:
         nonlocal_block(**({"name": "snl", "channels": 8} | options))
     assert message in str(raised.value)
+
+
+def test_whole_numbers_of_numpy_are_numbers() -> None:
+    options = {"heads": 2, "depth": 2, "recurrence": 2, "K": 3, "subsample": (2, 1)}
+    options |= {"normalization": "rw"}
+    whole = {name: np.int64(v) if isinstance(v, int) else v for name, v in options.items()}
+    block = nonlocal_block("gsnl", np.int64(8), **whole)  # type: ignore[arg-type]
+    assert repr(block) == repr(nonlocal_block("gsnl", 8, **options))  # type: ignore[arg-type]
+    assert type(block.affinity.phi.out_features) is int
 
 
 def test_wrong_input_is_refused() -> None:

@@ -208,7 +208,7 @@ def test_a_rectangle_filters_to_first_order() -> None:
 
 @pytest.mark.parametrize("K", [0, -1, 1.5, "2"])
 def test_k_is_a_whole_number_from_1_on(K: object) -> None:
-    with pytest.raises(ValueError, match="number of taps, a whole number ≥ 1; got"):
+    with pytest.raises(ValueError, match="K is a whole number ≥ 1; got"):
         Polynomial(K)  # type: ignore[arg-type]
 
 

@@ -420,7 +420,7 @@ LAYER = Area(
             "No taps",
             "SNLConv(16, 32, K=0)",
             ValueError,
-            ("the number of taps", "a whole number ≥ 1", "got 0"),
+            ("K is a whole number ≥ 1", "got 0"),
         ),
         Case(
             "A kernel by a name that is none",
