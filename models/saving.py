@@ -7,11 +7,10 @@ if a weight is not finite: whatever ends a run, the last one can be resumed.
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import torch
 from lightning import LightningModule, Trainer
@@ -26,8 +25,28 @@ RANDOM_STATES = "random_states"
 """Entry of a checkpoint: :func:`~models.randomness.random_state` of each process."""
 
 
-def write_atomically(content: bytes | memoryview, path: Path) -> None:
-    """Make ``content`` the file at ``path``, or leave what was there.
+class _Writing:
+    """A file for ``torch.save``, whose own writer hides why a file could not be written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, content: bytes | memoryview) -> int:
+        """Write, unless that has failed before."""
+        if self.error is None:
+            try:
+                self.file.write(content)
+            except OSError as error:
+                self.error = error
+        return len(content)
+
+    def flush(self) -> None:
+        """Left to the caller."""
+
+
+def write_atomically(content: Any, path: Path) -> None:
+    """Make what ``torch.save`` writes of ``content`` the file at ``path``, or leave what was there.
 
     It is written beside the file, brought to the disk, and renamed, which replaces in one step.
 
@@ -38,7 +57,10 @@ def write_atomically(content: bytes | memoryview, path: Path) -> None:
     beside = path.with_name(f".{path.name}.partial")  # one name: a killed run leaves one at most
     try:
         with beside.open("wb") as file:
-            file.write(content)
+            writing = _Writing(file)
+            torch.save(content, cast(IO[bytes], writing))
+            if writing.error is not None:
+                raise writing.error
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -61,14 +83,14 @@ class AtomicCheckpoints(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Write, or raise a :class:`CheckpointError` and leave the file that was there."""
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
         try:
-            write_atomically(buffer.getbuffer(), Path(path))
+            write_atomically(checkpoint, Path(path))
         except OSError as error:
+            weights = sum(value.nbytes for value in checkpoint["state_dict"].values())
             raise CheckpointError(
-                f"no checkpoint could be written to {path} ({buffer.tell():,} bytes): "
-                f"{error.strerror or error}. Free some space, or choose another folder by --out."
+                f"no checkpoint could be written to {path} (its weights alone have {weights:,} "
+                f"bytes): {error.strerror or error}. Free some space, or choose another folder by "
+                f"--out."
             ) from error
 
     def load_checkpoint(

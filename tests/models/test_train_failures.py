@@ -134,13 +134,13 @@ def test_an_unreadable_picture_is_named(tmp_path, capsys, workers):
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "new" / "file"
-    write_atomically(b"first", path)
-    write_atomically(b"second", path)
-    assert path.read_bytes() == b"second"
+    write_atomically("first", path)
+    write_atomically("second", path)
+    assert torch.load(path) == "second"
     monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
-        write_atomically(b"third", path)
-    assert path.read_bytes() == b"second"
+        write_atomically("third", path)
+    assert torch.load(path) == "second"
     assert list(path.parent.iterdir()) == [path]
 
 
