@@ -97,7 +97,7 @@ def choose(
     if not mask.is_full:
         edges = mask.num_edges(size) * edge_cost(width, is_symmetric=is_symmetric)
         return "edges" if edges <= targets * sources else "dense"
-    if mask.is_full and kernel.is_exponential:
+    if kernel.is_exponential:
         pairs = targets * sources
         if pairs < STREAMING_FROM:
             return "dense"

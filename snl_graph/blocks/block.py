@@ -240,6 +240,10 @@ class NonlocalBlock(nn.Module):
             Operator of shape (B, N, N), (B, heads, N, N) with several heads, and (B, [groups,]
             N·C_s, N·C_s) where nodes are (position, channel) pairs.
 
+        Raises:
+            ValueError: If rank, channels or ``valid`` do not fit.
+            TypeError: If ``x`` is a graph, or not floating point.
+
         Example:
             >>> import torch, snl_graph
             >>> block = snl_graph.nonlocal_block("snl", 8)

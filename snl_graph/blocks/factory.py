@@ -74,7 +74,8 @@ def nonlocal_block(
             scratch it can keep ``snl`` from ever leaving zero.
         subsample: s pools keys and values by s along each axis; A is then N × N/s^d. A
             :class:`~snl_graph.blocks.pooling.Subsampling` says how.
-        representation: "auto", "dense", "edges" or "factored".
+        representation: "auto", or how A is held: "dense", "edges", "factored", "grid" or
+            "streaming", as far as the kernel and the mask have it.
         bias: Whether Φ, Ψ, Z and F have a learned bias each, as blocks trained elsewhere have.
         value_channels: Width of Z where it is not C_s.
 

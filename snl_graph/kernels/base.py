@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from numbers import Real
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -46,6 +47,18 @@ class Kernel(nn.Module, ABC):
     def link(self, scores: Tensor) -> Tensor:
         """M_ij of the inner products; never called for an exponential kernel."""
         return scores
+
+
+def require_scale(scale: object, *names: str) -> None:
+    """Raise a ``ValueError`` unless ``scale`` is a number, a tensor or one of these names."""
+    if isinstance(scale, str):
+        is_known = scale in names
+    else:
+        is_known = isinstance(scale, Real | Tensor) and not isinstance(scale, bool)
+    if not is_known:
+        *others, last = [f'"{name}"' for name in names]
+        came = f'"{scale}"' if isinstance(scale, str) else repr(scale)
+        raise ValueError(f"scale is {', '.join(['a number', *others])} or {last}; got {came}.")
 
 
 class InnerProductKernel(Kernel):

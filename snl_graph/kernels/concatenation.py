@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import torch
 from torch import Tensor, nn
 
+from snl_graph.checks import whole_number
 from snl_graph.kernels.base import Kernel
 from snl_graph.kernels.nodes import NodeSet
 
@@ -25,9 +28,9 @@ class Concatenation(Kernel):
 
     def __init__(self, channels: int, scale: float | str = 1.0) -> None:
         super().__init__()
-        if channels < 1:
-            raise ValueError(f"concatenation needs at least one channel, got {channels}.")
-        if scale != "1/n" and (isinstance(scale, str) or not scale > 0):
+        channels = whole_number(channels, "channels")
+        is_number = isinstance(scale, Real | Tensor) and not isinstance(scale, bool)
+        if scale != "1/n" and not (is_number and scale > 0):  # type: ignore[operator]
             raise ValueError(f'scale is a number > 0, or "1/n"; got {scale!r}.')
         self.scale = scale
         self.weight = nn.Parameter(torch.empty(2, channels))

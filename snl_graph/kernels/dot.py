@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from snl_graph.kernels.base import InnerProductKernel
+from snl_graph.kernels.base import InnerProductKernel, require_scale
 from snl_graph.kernels.nodes import NodeSet
 
 
@@ -35,8 +35,7 @@ class SignedDot(InnerProductKernel):
 
     def __init__(self, scale: float | str = 1.0) -> None:
         super().__init__()
-        if isinstance(scale, str) and scale not in ("1/n", "1/sqrt(n)"):
-            raise ValueError(f'scale is a number, "1/n" or "1/sqrt(n)"; got "{scale}".')
+        require_scale(scale, "1/n", "1/sqrt(n)")
         self.scale = scale
 
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from snl_graph.kernels.base import ExponentialKernel
+from snl_graph.kernels.base import ExponentialKernel, require_scale
 from snl_graph.kernels.nodes import NodeSet
 
 
@@ -25,8 +25,7 @@ class EmbeddedGaussian(ExponentialKernel):
 
     def __init__(self, scale: float | str = 1.0) -> None:
         super().__init__()
-        if isinstance(scale, str) and scale != "1/sqrt(r)":
-            raise ValueError(f'scale is a number or "1/sqrt(r)"; got "{scale}".')
+        require_scale(scale, "1/sqrt(r)")
         self.scale = scale
 
     def features(self, phi: Tensor, psi: Tensor, nodes: NodeSet) -> tuple[Tensor, Tensor]:

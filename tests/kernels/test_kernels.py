@@ -96,10 +96,13 @@ def test_scales_that_are_numbers(scale: float) -> None:
     [
         (lambda: SignedDot("1/r"), r'scale is a number, "1/n" or "1/sqrt\(n\)"; got "1/r"'),
         (lambda: EmbeddedGaussian("1/r"), r'scale is a number or "1/sqrt\(r\)"; got "1/r"'),
+        (lambda: EmbeddedGaussian(None), r'scale is a number or "1/sqrt\(r\)"; got None'),
+        (lambda: SignedDot(True), r'"1/sqrt\(n\)"; got True'),
+        (lambda: Concatenation(2, None), 'scale is a number > 0, or "1/n"; got None'),
         (lambda: Gaussian("1/n"), r'scale is a number or "1/sqrt\(r\)"; got "1/n"'),
         (lambda: RBF(0.0), "gamma must be a positive number, got 0.0"),
         (lambda: RBF(float("nan")), "gamma must be a positive number, got nan"),
-        (lambda: Concatenation(0), "at least one channel, got 0"),
+        (lambda: Concatenation(0), "channels is a whole number ≥ 1; got 0"),
     ],
 )
 def test_kernels_refuse_what_they_cannot_be(make: type[Kernel], message: str) -> None:
