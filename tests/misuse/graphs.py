@@ -262,7 +262,7 @@ FEATURES = Area(
             "Features on another device than the layer",
             'conv(x.to("meta"), edge_index)',
             ValueError,
-            ("x is on meta", "the layer on cpu", "layer.to(...)"),
+            ("x is on meta", "the layer on cpu", "layer.to(x.device)"),
             "pyg#9479",
         ),
         Case(
