@@ -1,5 +1,6 @@
 """What every test shares: a fixed seed, quiet threads, and a word on what is missing."""
 
+import gc
 import os
 
 import pytest
@@ -41,6 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "compiled: runs torch.compile, which needs a C++ compiler on the processor"
     )
+
+
+def pytest_collection_finish() -> None:
+    # Modules and tests stay to the end. Looked at no more, they do not put off the collection of
+    # what the tests leave behind: networks and trainers that hold each other.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
