@@ -51,6 +51,10 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # libraries written in C++ look at the end for what was not collected
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if cpp_compiler() is None:
         reason = "torch.compile needs a C++ compiler: install g++ (or set CXX) to run this test"
