@@ -70,9 +70,9 @@ def require_data(jobs: Sequence[Job], data: Path) -> None:
         jobs: To make.
         data: Folder of the data sets.
     """
-    recipes = (getattr(job.run.trial, "recipe", None) for job in jobs)
-    for name in dict.fromkeys(recipe.dataset for recipe in recipes if recipe is not None):
-        DATASETS[name].read(data, False, lambda image: image, False)
+    for name in dict.fromkeys(name for job in jobs for name in job.run.trial.datasets):
+        for train in (True, False):
+            DATASETS[name].read(data, train, lambda image: image, False)
 
 
 def _duration(seconds: float) -> str:

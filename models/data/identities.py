@@ -57,11 +57,11 @@ class IdentitySampler(Sampler[int]):
         if not 0 <= rank < num_replicas:
             raise ValueError(f"rank must lie in 0 .. {num_replicas - 1}; got {rank}.")
         if len(self.members) < identities * num_replicas:
+            fewer = max(1, len(self.members) // num_replicas)
             raise ValueError(
                 f"there are {len(self.members)} persons; a batch of {identities} for each of "
                 f"{num_replicas} processes needs {identities * num_replicas}. Ask for fewer: "
-                f"identities={(fewer := max(1, len(self.members) // num_replicas))}, batches of "
-                f"{fewer * tracklets}."
+                f"identities={fewer}, batches of {fewer * tracklets}."
             )
         self.identities = identities
         self.tracklets = tracklets

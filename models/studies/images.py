@@ -115,6 +115,10 @@ class ImageTrial(Trial):
     recipe: Recipe
     images_per_class: int | None = None
 
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return (self.recipe.dataset,)
+
     def run(self, seed: int, data: Path) -> Outcome:
         recipe = replace(self.recipe, seed=seed)
         seed_everything(seed, verbose=False)

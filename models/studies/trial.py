@@ -30,6 +30,11 @@ class Outcome:
 class Trial:
     """Everything that decides a run but its seed. Subclasses are frozen dataclasses too."""
 
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Data sets that must lie on the disk before it can run; none that come with a package."""
+        return ()
+
     @abstractmethod
     def run(self, seed: int, data: Path) -> Outcome:
         """Train and test once.
