@@ -237,6 +237,17 @@ def wait_for_others() -> int:
     return torch.distributed.get_world_size()
 
 
+def part_from_others() -> None:
+    """End the group of processes that trained together, while Python is still whole.
+
+    A thread of gloo that lets go of the last tensor when Python is already being taken down ends
+    its process with "terminate called without an active exception" (PyTorch's pull request 179291).
+    """
+    wait_for_others()  # who leaves first would take the connection from under the last one's step
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def dry_run(name: str, recipe: Recipe, options: Namespace) -> None:
     """Prove that a recipe runs from end to end, on a few images, and leave nothing behind.
 
@@ -303,6 +314,7 @@ def main(args: Sequence[str] | None = None) -> None:
             dry_run(name, recipe, options)
         else:
             train(name, recipe, options)
+        part_from_others()
 
 
 if __name__ == "__main__":

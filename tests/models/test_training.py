@@ -2,6 +2,7 @@
 
 import csv
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -226,10 +227,17 @@ def test_answers_that_are_no_numbers_count_as_wrong_and_are_told(checkpoint, cap
 
 @pytest.mark.slow
 def test_a_user_sees_nothing_but_the_run(tmp_path):
+    # Both processes tell what they find when Python is about to be taken down.
+    (tmp_path / "sitecustomize.py").write_text(
+        "import atexit, sys\n"
+        "group = lambda: sys.modules['torch.distributed'].is_initialized()\n"
+        "atexit.register(lambda: print('A group is left:', group(), flush=True))\n"
+    )
     command = ["-m", "models.train", "digits", "--epochs", "1", "--out", str(tmp_path)]
     done = subprocess.run(
         [sys.executable, *command, "--accelerator", "cpu", "--devices", "2"],
         cwd=CHECKOUT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=280,
@@ -239,4 +247,5 @@ def test_a_user_sees_nothing_but_the_run(tmp_path):
     assert done.stderr == ""
     assert "warning" not in done.stdout.lower()
     assert "Top-1 %" in done.stdout
+    assert done.stdout.count("A group is left: False") == 2, done.stdout
     assert [path.name for path in (tmp_path / "digits").iterdir()] == ["version_0"]
