@@ -72,7 +72,8 @@ def softmax_product(q: Tensor, k: Tensor, right: Tensor | None, z: Tensor) -> Te
         right: Shape (*batch, N'), a constant, or None.
         z: Shape (*batch, N', C); its batch axes may be others that broadcast.
 
-    Cost: one fused call; backward one fused backward call.
+    Cost: one fused call; backward one fused backward call, or block by block of rows where scores
+    are so large (5e5 in float32) that the fused one is wrong.
     """
     batch = torch.broadcast_shapes(q.shape[:-2], z.shape[:-2])
     q, k, z = (_with_four_axes(x, batch, 2) for x in (q, k, z))
@@ -217,7 +218,7 @@ def _attention(q: Tensor, k: Tensor, z: Tensor, mask: Tensor | None) -> Tensor:
 
 
 class _TwiceDifferentiableAttention(torch.autograd.Function):
-    """Attention with the backward of PyTorch, and with the second derivative that it lacks."""
+    """Attention with the backward of PyTorch where that is sound, and with second derivatives."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, z: Tensor, mask: Tensor | None) -> Tensor:
@@ -234,7 +235,8 @@ class _TwiceDifferentiableAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():
+        q, k, _ = ctx.saved_tensors
+        if torch.is_grad_enabled() or not _are_resolved(q, k):
 
             def attention(q: Tensor, k: Tensor, z: Tensor) -> tuple[Tensor]:
                 shift = k.new_zeros(k.shape[:-1]) if ctx.mask is None else ctx.mask.squeeze(-2)
@@ -247,6 +249,21 @@ class _TwiceDifferentiableAttention(torch.autograd.Function):
 
 
 # --- what they share
+
+
+def _are_resolved(q: Tensor, k: Tensor) -> bool:
+    """Whether the logarithm of a number of scores is not lost beside them, by |⟨q, k⟩| ≤ ‖q‖ ‖k‖.
+
+    A fused backward pass makes the weights as exp(S_ij − l_i) with l_i = log Σ_j exp S_ij rounded
+    to the dtype. Of n equal scores S, as the background of an image has them, l = S + log n; where
+    S is so large that this is S again, each weighs 1 instead of 1/n, and the gradient is n times
+    too large, in every block anew. Asked on the processor alone: from another device the answer
+    would have to be waited for.
+    """
+    if q.device.type != "cpu" or not (q.numel() and k.numel()):
+        return True
+    longest = [torch.linalg.vector_norm(x, dim=-1).amax() for x in (q, k)]
+    return bool(longest[0] * longest[1] * torch.finfo(q.dtype).eps < 2**-4)  # NaN: False
 
 
 def _mean_and_log_sums(q: Tensor, k: Tensor, v: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:

@@ -130,6 +130,17 @@ class LogDenseOperator(AffinityOperator):
     def row_sums(self) -> LogDiagonal:
         return LogDiagonal(_log_sum_exp(self.logits))
 
+    def row_normalized(self) -> AffinityOperator:
+        """softmax(S), whose sums are those of its own weights.
+
+        exp(S − log Σ_j exp S) loses the logarithm of the number of equal scores beside large ones:
+        each of them would weigh 1, in the gradients too.
+        """
+        is_empty = _is_empty(self.logits)
+        weights = torch.where(is_empty, 0, self.logits).softmax(-1).masked_fill(is_empty, 0)
+        normalised = DenseOperator(weights.to(self.dtype), is_nonnegative=True)
+        return normalised.with_degree(self.row_sums())
+
     def _transposed(self) -> LogDenseOperator:
         return LogDenseOperator(self.logits.mT, self.dtype)
 
@@ -158,6 +169,11 @@ def bounded_exp(logits: Tensor, terms: int, dtype: torch.dtype) -> Tensor:
 
 def _log_sum_exp(logits: Tensor) -> Tensor:
     """Log-sum-exp over the last axis; −∞ with a zero gradient where every logit is −∞."""
-    is_empty = (logits == -torch.inf).all(-1, keepdim=True)
+    is_empty = _is_empty(logits)
     sums = torch.logsumexp(torch.where(is_empty, 0, logits), -1)
     return torch.where(is_empty.squeeze(-1), -torch.inf, sums)
+
+
+def _is_empty(logits: Tensor) -> Tensor:
+    """Rows whose every logit is −∞, shape (*batch, N, 1)."""
+    return (logits == -torch.inf).all(-1, keepdim=True)

@@ -181,6 +181,15 @@ class LogEdgeOperator(AffinityOperator):
         target, size = self.edge_index[1], self.shape[-2]
         return LogDiagonal(_segment_log_sum_exp(self.logits, target, size))
 
+    def row_normalized(self) -> AffinityOperator:
+        """As :meth:`LogDenseOperator.row_normalized`: from logits less the largest of their row."""
+        target, size = self.edge_index[1], self.shape[-2]
+        logits = self.logits - _peak(self.logits, target, size).index_select(-1, target)
+        shape = (size, self.shape[-1])
+        shifted = LogEdgeOperator(self.edge_index, logits, shape, self.dtype)
+        normalised = super(LogEdgeOperator, shifted).row_normalized()
+        return normalised.with_degree(self.row_sums())
+
     def _transposed(self) -> LogEdgeOperator:
         shape = (self.shape[-1], self.shape[-2])
         return LogEdgeOperator(self.edge_index.flip(0), self.logits, shape, self.dtype)
@@ -207,8 +216,13 @@ class LogEdgeOperator(AffinityOperator):
 
 def _segment_log_sum_exp(logits: Tensor, index: Tensor, size: int) -> Tensor:
     """Log Σ exp(s_e) over the edges of each target; −∞ for a target without any."""
-    peak = scatter(logits.detach(), index, dim=-1, dim_size=size, reduce="max")
-    peak = torch.where(peak == -torch.inf, 0, peak)  # a node whose every logit is −∞
+    peak = _peak(logits, index, size)
     sums = scatter((logits - peak.index_select(-1, index)).exp(), index, dim=-1, dim_size=size)
     is_empty = sums == 0
     return torch.where(is_empty, -torch.inf, torch.where(is_empty, 1, sums).log() + peak)
+
+
+def _peak(logits: Tensor, index: Tensor, size: int) -> Tensor:
+    """The largest logit of each target, a constant; 0 where all are −∞."""
+    peak = scatter(logits.detach(), index, dim=-1, dim_size=size, reduce="max")
+    return torch.where(peak == -torch.inf, 0, peak)

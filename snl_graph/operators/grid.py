@@ -178,17 +178,32 @@ class LogGridOperator(AffinityOperator):
         return self.exponentiated().apply(z)
 
     def row_sums(self) -> LogDiagonal:
-        peaks = (s.detach().amax(-1, keepdim=True) for s in self.logits)
-        peak = _combined(torch.maximum, peaks, self.size)
-        peak = torch.where(peak == -torch.inf, 0, peak)  # a node whose every logit is −∞
-        shifted = _scaled(torch.sub, self.logits, (peak.squeeze(-1), None), self.size)
+        peak = self._peak()
+        shifted = _scaled(torch.sub, self.logits, (peak, None), self.size)
         sums = _combined(torch.add, (s.exp_().sum(-1, keepdim=True) for s in shifted), self.size)
+        sums = sums.squeeze(-1)
         is_empty = sums == 0
         logs = torch.where(is_empty, -torch.inf, torch.where(is_empty, 1, sums).log() + peak)
-        return LogDiagonal(logs.squeeze(-1))
+        return LogDiagonal(logs)
+
+    def row_normalized(self) -> AffinityOperator:
+        """As :meth:`LogDenseOperator.row_normalized`: from logits less the largest of their row."""
+        peak = self._peak()
+        logits = _scaled(torch.sub, self.logits, (peak, None), self.size)
+        normalised = super(LogGridOperator, self._with(logits)).row_normalized()
+        return normalised.with_degree(self.row_sums())
+
+    def _peak(self) -> Tensor:
+        """The largest logit of each row, shape (*batch, N), a constant; 0 where all are −∞."""
+        peaks = (s.detach().amax(-1, keepdim=True) for s in self.logits)
+        peak = _combined(torch.maximum, peaks, self.size).squeeze(-1)
+        return torch.where(peak == -torch.inf, 0, peak)
+
+    def _with(self, logits: Sequence[Tensor]) -> LogGridOperator:
+        return LogGridOperator(logits, self.size, self.dtype)
 
     def _transposed(self) -> LogGridOperator:
-        return LogGridOperator([s.mT for s in self.logits], self.size, self.dtype)
+        return self._with([s.mT for s in self.logits])
 
     def scaled(self, left: Diagonal | None, right: Diagonal | None) -> AffinityOperator:
         logs: list[Tensor | None] = []

@@ -217,6 +217,27 @@ class TestLargeLogits:
         for gradient in torch.autograd.grad(y.square().sum(), [phi, psi, eye]):
             assert gradient.isfinite().all()
 
+    @pytest.mark.parametrize("size", [1e8, 1e12])
+    def test_gradients_of_equal_scores_that_swallow_the_logarithm_of_their_number(
+        self, size: float, both_ways: str
+    ) -> None:
+        """60 equal positions weigh 1/60 each; for the backward pass of PyTorch they weigh 1."""
+        phi, z, dy = torch.randn(3, 600, 8).unbind()
+        psi = torch.randn(10, 8).repeat(60, 1)  # as the background of an image
+        phi, psi = ((x * size**0.5).requires_grad_() for x in (phi, psi))
+        z.requires_grad_()
+        y = streaming(phi, psi, normalization="rw").apply(z)
+        d_phi, d_psi, d_z = torch.autograd.grad(y, [phi, psi, z], dy)
+        weights = (phi.detach().double() @ psi.detach().double().T).softmax(-1)
+        assert (weights.amax(-1) - 1 / 60).abs().max() < 1e-9  # no others come near
+        assert_equal(y, weights.float() @ z, 1e-4)
+        assert_equal(d_z, weights.float().T @ dy, 1e-4)
+        # What moves all equal keys alike moves nothing, and equal keys share the rest.
+        assert d_phi.abs().max() <= 1e-5 * size**0.5
+        inner = weights * (dy @ z.T).detach()
+        inner = inner - weights * inner.sum(-1, keepdim=True)
+        assert_equal(d_psi, (inner.T @ phi.detach().double()).float(), 1e-3 * size**0.5)
+
     def test_unnormalised_rows_are_cut_where_they_overflow(self, both_ways: str) -> None:
         logits = torch.tensor([[200.0, 1.0], [2.0, -3.0], [1e4, 1e4]], requires_grad=True)
         a = streaming(logits, torch.eye(2), normalization="none")
