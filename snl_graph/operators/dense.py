@@ -10,6 +10,7 @@ from torch import Tensor
 from snl_graph.operators.balanced import BalancedMatrix, SymmetricPart
 from snl_graph.operators.base import AffinityOperator, require_square
 from snl_graph.operators.diagonal import (
+    DeferredDiagonal,
     Diagonal,
     LinearDiagonal,
     LogDiagonal,
@@ -139,7 +140,7 @@ class LogDenseOperator(AffinityOperator):
         is_empty = _is_empty(self.logits)
         weights = torch.where(is_empty, 0, self.logits).softmax(-1).masked_fill(is_empty, 0)
         normalised = DenseOperator(weights.to(self.dtype), is_nonnegative=True)
-        return normalised.with_degree(self.row_sums())
+        return normalised.with_degree(DeferredDiagonal(self.row_sums))
 
     def _transposed(self) -> LogDenseOperator:
         return LogDenseOperator(self.logits.mT, self.dtype)

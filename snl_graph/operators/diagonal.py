@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -87,3 +88,24 @@ class LogDiagonal(Diagonal):
         total = (self.logs - peak).exp() + (other.logs - peak).exp()
         logs = torch.where(is_zero, 1, total).log() + peak - math.log(2)
         return LogDiagonal(torch.where(is_zero, -torch.inf, logs))
+
+
+class DeferredDiagonal(Diagonal):
+    """A diagonal that is made when it is asked for: what nobody asks for costs nothing.
+
+    Args:
+        make: Makes it.
+    """
+
+    def __init__(self, make: Callable[[], Diagonal]) -> None:
+        self._make = make
+
+    @property
+    def values(self) -> Tensor:
+        return self._make().values
+
+    def power(self, exponent: float) -> Diagonal:
+        return self._make().power(exponent)
+
+    def mean(self, other: Diagonal) -> Diagonal:
+        return self._make().mean(other)

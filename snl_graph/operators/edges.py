@@ -9,6 +9,7 @@ from torch_geometric.utils import scatter
 from snl_graph.operators.base import AffinityOperator, require_square
 from snl_graph.operators.dense import bounded_exp
 from snl_graph.operators.diagonal import (
+    DeferredDiagonal,
     Diagonal,
     LinearDiagonal,
     LogDiagonal,
@@ -188,7 +189,7 @@ class LogEdgeOperator(AffinityOperator):
         shape = (size, self.shape[-1])
         shifted = LogEdgeOperator(self.edge_index, logits, shape, self.dtype)
         normalised = super(LogEdgeOperator, shifted).row_normalized()
-        return normalised.with_degree(self.row_sums())
+        return normalised.with_degree(DeferredDiagonal(self.row_sums))
 
     def _transposed(self) -> LogEdgeOperator:
         shape = (self.shape[-1], self.shape[-2])

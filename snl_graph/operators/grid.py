@@ -13,6 +13,7 @@ from snl_graph.masks import CrissCross
 from snl_graph.operators.base import AffinityOperator
 from snl_graph.operators.dense import bounded_exp
 from snl_graph.operators.diagonal import (
+    DeferredDiagonal,
     Diagonal,
     LinearDiagonal,
     LogDiagonal,
@@ -191,7 +192,7 @@ class LogGridOperator(AffinityOperator):
         peak = self._peak()
         logits = _scaled(torch.sub, self.logits, (peak, None), self.size)
         normalised = super(LogGridOperator, self._with(logits)).row_normalized()
-        return normalised.with_degree(self.row_sums())
+        return normalised.with_degree(DeferredDiagonal(self.row_sums))
 
     def _peak(self) -> Tensor:
         """The largest logit of each row, shape (*batch, N), a constant; 0 where all are −∞."""
